@@ -1,0 +1,147 @@
+"""Checkpoints that are whole or not there: written beside their target, flushed, renamed, checksummed; read without running code.
+
+A file is a plain torch archive of tensors, numbers, strings, lists and dicts, readable by torch.load(weights_only=True). Its
+SHA-256 stands in the archive's comment, so that one rename publishes both.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from gan_zoo.schema import CheckpointError
+
+FORMAT = 1
+_MARK = b"sha256:"
+_COMMENT = len(_MARK) + 64
+_NAME = re.compile(r"\d{10,}\.ckpt")
+
+
+def file_name(samples_seen: int) -> str:
+    return f"{samples_seen:010d}.ckpt"
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Publishes `content` at `path`, or leaves what was there; CheckpointError says what stood in the way."""
+    part = path.with_name(f"{path.name}.tmp.{os.getpid()}")
+    try:
+        with open(part, "w+b") as file:
+            torch.save(content, file)
+            _seal(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        sync_folder(path.parent)
+    except (OSError, RuntimeError) as failure:  # torch reports a full disk as a RuntimeError of its archive writer
+        part.unlink(missing_ok=True)
+        raise CheckpointError(_why_not_written(path, failure)) from failure
+
+
+def _why_not_written(path: Path, failure: Exception) -> str:
+    free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
+    full = getattr(failure, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or isinstance(failure, RuntimeError)
+    cause = f"the disk may be full ({free / 2**20:.0f} MiB free)" if full else str(failure)
+    return f"{path}: the checkpoint could not be written: {cause}; earlier checkpoints are intact. Free some space and use resume="
+
+
+def sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return  # Windows opens no folders
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _seal(file: BinaryIO) -> None:
+    """Appends the SHA-256 of the archive to it, as the comment that the zip format allows for."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(size - 2)
+    file.write(_COMMENT.to_bytes(2, "little"))  # the length of the comment is the archive's last field
+    digest = _digest(file, size)
+    file.seek(size)
+    file.write(_MARK + digest.encode())
+
+
+def _digest(file: BinaryIO, size: int) -> str:
+    file.seek(0)
+    sha, left = hashlib.sha256(), size
+    while left and (block := file.read(min(left, 2**20))):
+        sha.update(block)
+        left -= len(block)
+    return sha.hexdigest()
+
+
+def verify(path: Path) -> None:
+    """CheckpointError unless every byte is as it was written."""
+    try:
+        size = path.stat().st_size - _COMMENT
+        with open(path, "rb") as file:
+            if size < 0:
+                raise CheckpointError(f"{path}: {size + _COMMENT} bytes are too few for a checkpoint; the file is truncated")
+            file.seek(size)
+            comment = file.read()
+            if not comment.startswith(_MARK):
+                raise CheckpointError(f"{path}: no checksum at its end; the file is truncated or not a checkpoint of gan_zoo")
+            if _digest(file, size) != comment[len(_MARK) :].decode(errors="replace"):
+                raise CheckpointError(f"{path}: its bytes do not match its checksum; the file is damaged, use another checkpoint")
+    except OSError as failure:
+        raise CheckpointError(f"{path}: cannot be read: {failure.strerror}") from failure
+
+
+def read(path: Path, *, sealed: bool = True) -> dict[str, Any]:
+    """The content of a checkpoint; never runs code. sealed=False takes files without our checksum, for conversion."""
+    if sealed:
+        verify(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as failure:  # corrupt archives raise seven kinds of exception
+        reason = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
+        raise CheckpointError(f"{path}: not loaded, since it is damaged or holds more than tensors and plain values ({reason}); "
+                              f"use a checkpoint or export that gan_zoo wrote") from failure
+    if not isinstance(content, dict) or "format" not in content:
+        raise CheckpointError(f"{path}: not a checkpoint of gan_zoo (no format number); see gan_zoo.load for what can be read")
+    if content["format"] != FORMAT:
+        newer = "a newer gan_zoo; update yours" if content["format"] > FORMAT else "an older gan_zoo; load it with that version and export it"
+        raise CheckpointError(f"{path}: format {content['format']} came, {FORMAT} was wanted: it is from {newer}")
+    return content
+
+
+def all_of(folder: Path) -> list[Path]:
+    """The numbered checkpoints of a folder, newest first."""
+    return sorted((path for path in folder.glob("*.ckpt") if _NAME.fullmatch(path.name)), reverse=True)
+
+
+def newest_good(folder: Path) -> tuple[Path, list[str]]:
+    """The newest checkpoint that verifies, and what is wrong with each newer one."""
+    broken: list[str] = []
+    for path in all_of(folder):
+        try:
+            verify(path)
+        except CheckpointError as failure:
+            broken.append(str(failure))
+        else:
+            return path, broken
+    found = "; ".join(broken) if broken else "there is none"
+    raise CheckpointError(f"{folder}: no checkpoint to resume from: {found}. Start a new run without resume=")
+
+
+def sweep(folder: Path) -> list[Path]:
+    """Removes what killed writers left behind."""
+    stale = list(folder.glob("*.tmp.*"))
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return stale
+
+
+def is_archive(path: Path) -> bool:
+    return zipfile.is_zipfile(path)

@@ -1,0 +1,1 @@
+"""One file a modality: LightningDataModules and the streams that feed them."""

@@ -1,0 +1,612 @@
+"""The play: how two players take turns, once for all GANs.
+
+A variant is a subclass that says its rules (networks, terms, what changes with time). Freezing, scoring, stepping,
+averaging, precision, clipping, several processes and the clock are here, and sealed.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal, NamedTuple, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from gan_zoo import chance, losses, optimizers, regularizers, schedules
+from gan_zoo.averaging import MovingAverage
+from gan_zoo.latent import Latent
+from gan_zoo.losses import Logits, Terms
+from gan_zoo.nn.parallel import average_, rank, world_size
+from gan_zoo.schema import Arguments, ConfigError
+
+Batch = dict[str, Tensor]  # reserved keys: real, latent, condition; docs/adding_a_variant.md lists them all
+Player = Literal["generator", "discriminator"]
+PLAYERS: tuple[Player, Player] = ("generator", "discriminator")
+
+
+class Judgement(NamedTuple):
+    """What D says of a batch: logits, and features (first layer first) where a loss asks for them."""
+
+    logits: Logits
+    features: tuple[Tensor, ...] = ()
+
+
+class NonFinite(RuntimeError):
+    """A loss or gradient is NaN or infinite; the update was not made."""
+
+
+class _Assembled(abc.ABCMeta):
+    """Completes a variant after its own __init__ has run, so that no subclass can forget to."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        gan = super().__call__(*args, **kwargs)
+        gan._assemble()
+        return gan
+
+
+class GAN(LightningModule, metaclass=_Assembled):
+    """Base of every variant. A subclass sets `generator` and `discriminator` and defines `generate` and `discriminate`.
+
+    loss, regularizer: keyword arguments of losses.create and regularizers.create, each with `weights`.
+    weights: {player: {term: weight}} of the variant's own terms; they win over the loss's and the regulariser's.
+    n_critic: D steps for each G step. update: alternating (Algorithm 1 of 2014: D, then G against the new D),
+    generator_first, or simultaneous (both gradients from one forward, then both steps).
+    discriminator_update: joint (real and fake scored apart, one step), concatenated (scored as one batch, which batch norm
+    mixes) or separate (two optimiser steps). fresh_fake: G draws its own latents; otherwise both players share one fake.
+    generator_batch_factor: G's batch in units of D's. ema_half_life (samples) or ema_decay (a step): average of G.
+    clip: largest gradient norm of each player. accumulate: micro-batches for each optimiser step.
+    instance_noise: standard deviation of the noise on all that D sees (a number or a schedule of samples seen).
+    batch_statistics: G keeps its batch statistics and dropout when it samples, as DCGAN's and pix2pix's authors did.
+    """
+
+    _SEALED = ("training_step", "configure_optimizers", "optimizer_step", "backward", "manual_backward", "configure_gradient_clipping",
+               "on_before_optimizer_step", "lr_scheduler_step")
+
+    generator: nn.Module
+    discriminator: nn.Module
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in cls._SEALED:
+            if name in cls.__dict__:
+                raise TypeError(f"{cls.__name__} overrides {name}, which belongs to the play in gan_zoo/gan.py: say what your variant "
+                                f"minimises in discriminator_terms and generator_terms, and what changes with time in advance")
+
+    def __init__(
+        self, *,
+        loss: dict[str, Any],
+        optimizer: dict[Player, dict[str, Any]],
+        regularizer: dict[str, Any] | None = None,
+        weights: dict[Player, dict[str, float]] | None = None,
+        latent: Annotated[dict[str, Any], Arguments(Latent)] | None = None,
+        n_critic: PositiveInt = 1,
+        update: Literal["alternating", "generator_first", "simultaneous"] = "alternating",
+        discriminator_update: Literal["joint", "concatenated", "separate"] = "joint",
+        fresh_fake: bool = False,
+        generator_batch_factor: PositiveInt = 1,
+        ema_half_life: PositiveFloat | None = None,
+        ema_decay: Annotated[float, Field(ge=0, lt=1)] | None = None,
+        clip: dict[Player, PositiveFloat] | None = None,
+        accumulate: PositiveInt = 1,
+        instance_noise: NonNegativeFloat | dict[str, Any] = 0.0,
+        batch_statistics: bool = False,
+        channels_last: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        loss, regularizer = dict(loss), dict(regularizer or {})
+        self.weights = _merged(loss.pop("weights", None), regularizer.pop("weights", None), weights)
+        self.loss, self.regularizer = losses.create(**loss), regularizers.create(**regularizer)
+        self.latent = Latent(**latent) if latent else None
+        self.optimizer_settings = optimizer
+        self.n_critic, self.update, self.discriminator_update = n_critic, update, discriminator_update
+        self.fresh_fake, self.generator_batch_factor = fresh_fake, generator_batch_factor
+        self.average = MovingAverage(ema_half_life, ema_decay) if ema_half_life or ema_decay is not None else None
+        self.clip, self.accumulate, self.batch_statistics, self.channels_last = clip or {}, accumulate, batch_statistics, channels_last
+        self.instance_noise = schedules.create(instance_noise)
+        self.seed = seed
+        self.iteration = self.samples_seen = self.generator_steps = self.critic_steps = 0  # critic_steps: since G's last
+        self.observing = True  # the logger's callback says at which steps the figures are wanted
+        self.observations: Terms = {}
+        self.ema_generator: nn.Module | None = None
+        self._judged: tuple[Judgement, Judgement] | None = None
+        self._scored: dict[int, Judgement] | None = None  # each sample's judgement, while both players share one forward
+        self._pending: tuple[Tensor, Player] | None = None  # flag of the last step, read one step later
+        self.register_buffer("discriminator_loss_moments", torch.zeros(2))
+
+    # ---- what a variant says ----------------------------------------------------------------------------------------
+
+    def generate(self, batch: Batch) -> Tensor:
+        """G's samples for a batch, in the range of the data: G(z), or G(z, condition), with z = batch["latent"]."""
+        raise NotImplementedError(f"{type(self).__name__} must define generate(batch)")
+
+    def discriminate(self, sample: Tensor, batch: Batch) -> Judgement:
+        """D's logits (and features) for `sample`, real or fake, in the context of `batch`."""
+        raise NotImplementedError(f"{type(self).__name__} must define discriminate(sample, batch)")
+
+    def discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+        """What D minimises: named, unweighted scalars; `fake` arrives detached. Penalties are added by the play."""
+        real_says, fake_says = self.judge(batch, fake)
+        return self.loss.discriminator(real_says.logits, fake_says.logits)
+
+    def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+        """What G minimises: named, unweighted scalars; `fake` carries the graph back to G."""
+        fake_says = self.score(fake, batch)
+        matching = "feature_matching" in self.weights["generator"]
+        real_says = self.score(batch["real"], batch) if self.loss.needs_real or matching else None
+        terms = self.loss.generator(fake_says.logits, real_says.logits if real_says else None)
+        if matching:
+            terms["feature_matching"] = feature_matching(cast(Judgement, real_says).features, fake_says.features)
+        return terms
+
+    def advance(self, samples_seen: int) -> bool:
+        """Sets what changes with time, from samples seen alone; True means the optimisers' state is stale and is cleared."""
+        return False
+
+    def batch_plan(self, samples_seen: int) -> tuple[int, int] | None:
+        """(global batch size, resolution) at that moment, where the variant has a schedule of its own; None: the data's."""
+        return None
+
+    def prepare_batch(self, batch: Batch) -> Batch:
+        """From the wire to the networks, on the device: uint8 pictures become floats in [-1, 1]."""
+        real = batch["real"]
+        if real.dtype == torch.uint8:
+            batch = {**batch, "real": real.float().div_(127.5).sub_(1)}
+        return batch
+
+    # ---- what a variant may call ------------------------------------------------------------------------------------
+
+    def score(self, sample: Tensor, batch: Batch) -> Judgement:
+        """discriminate, as the play wants it: with instance noise, logits in float32."""
+        if self._scored is not None and id(sample) in self._scored:
+            return self._scored[id(sample)]
+        std = self.instance_noise(self.samples_seen)
+        seen = sample + std * torch.randn_like(sample) if std > 0 else sample
+        logits, features = self.discriminate(seen, batch)
+        logits = tuple(scale.float() for scale in logits) if isinstance(logits, tuple) else logits.float()
+        judgement = Judgement(logits, features)
+        if self._scored is not None:
+            self._scored[id(sample)] = judgement
+        return judgement
+
+    def judge(self, batch: Batch, fake: Tensor) -> tuple[Judgement, Judgement]:
+        """D's judgements of the batch's real samples and of `fake`: apart, or as one batch where the rules say so."""
+        if self.discriminator_update == "concatenated":
+            both = {key: torch.cat([value, value]) for key, value in batch.items()}
+            judgement = self.score(torch.cat([batch["real"], fake]), both)
+            self._judged = _halves(judgement)
+        else:
+            self._judged = self.score(batch["real"], batch), self.score(fake, batch)
+        return self._judged
+
+    # ---- the play ---------------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """One batch for D; G plays after every n_critic-th."""
+        self.raise_if_not_finite()
+        chance.begin_step(self.seed, self.iteration, rank(), world_size(), self.device)
+        self._set_rates()
+        batch = self._complete_batch(batch)
+        samples = len(batch["real"]) * world_size()
+        self.observations = {}
+        {"alternating": self._alternating, "generator_first": self._generator_first,
+         "simultaneous": self._simultaneous}[self.update](batch, self._generator_plays, samples)
+        self._judged = None
+        self.iteration += 1
+        self.samples_seen += samples
+
+    @property
+    def _generator_plays(self) -> bool:
+        """After every n_critic-th D step: in this step or, where G goes first, in the next."""
+        waits = self.regularizer.n_critic(self.generator_steps, self.n_critic)
+        if self.update == "generator_first":
+            return self.iteration == 0 or self.critic_steps >= waits
+        return self.critic_steps + 1 >= waits
+
+    def _alternating(self, batch: Batch, generator_plays: bool, samples: int) -> None:
+        shares = generator_plays and self._shares_fake
+        fakes = self._fakes(batch, with_graph=shares)
+        self._play_discriminator(batch, fakes)
+        if generator_plays:
+            self._play_generator(batch, fakes if shares else None, samples)
+
+    def _generator_first(self, batch: Batch, generator_plays: bool, samples: int) -> None:
+        shares = generator_plays and self._shares_fake
+        fakes = self._fakes(batch, with_graph=shares)
+        if generator_plays:
+            self._play_generator(batch, fakes if shares else None, samples)
+        self._play_discriminator(batch, fakes)
+
+    def _simultaneous(self, batch: Batch, generator_plays: bool, samples: int) -> None:
+        """Both gradients at the same parameters, from one forward of G and one of D on each batch; then both steps."""
+        if not generator_plays:
+            self._play_discriminator(batch, self._fakes(batch, with_graph=False))
+            return
+        totals: dict[Player, Tensor] = {}
+        self._zero("discriminator"), self._zero("generator")
+        for part, fake in zip(self._micro_batches(batch), self._fakes(batch, with_graph=True), strict=True):
+            self._scored = {}
+            game: dict[Player, Terms] = {"discriminator": self._discriminator_terms(part, fake), "generator": self.generator_terms(part, fake)}
+            self._scored = None
+            for player in reversed(PLAYERS):
+                totals[player] = self._total(player, game[player])
+                self._backward(player, totals[player], retain_graph=player == "discriminator")
+        scaler = self._scaler
+        finite = {player: self._ready(player, total) for player, total in totals.items()}
+        for player in totals:
+            self._step(player, finite[player])
+        if scaler:
+            scaler.update()
+        self._after_discriminator(totals["discriminator"])
+        self._after_generator(samples, finite["generator"])
+
+    def _play_discriminator(self, batch: Batch, fakes: list[Tensor]) -> None:
+        fakes = [fake.detach() for fake in fakes]
+        if self.discriminator_update == "separate":
+            self._turn("discriminator", batch, fakes, leave_out="fake")
+            total = self._turn("discriminator", batch, fakes, only="fake")
+        else:
+            total = self._turn("discriminator", batch, fakes)
+        self._after_discriminator(total)
+
+    def _play_generator(self, batch: Batch, fakes: list[Tensor] | None, samples: int) -> None:
+        if self.generator_batch_factor > 1:
+            batch = {key: torch.cat([value] * self.generator_batch_factor) for key, value in batch.items()}
+        if self.latent and self.fresh_fake:
+            batch = {**batch, "latent": self.latent.draw(len(batch["real"]), self.device)}
+        with _frozen(self.discriminator):
+            self._turn("generator", batch, fakes)
+        self._after_generator(samples, self._pending[0] if self._pending else None)
+
+    def _turn(self, player: Player, batch: Batch, fakes: list[Tensor] | None, only: str = "", leave_out: str = "") -> Tensor:
+        """One optimiser step of one player; returns its total."""
+        self._zero(player)
+        total = torch.zeros((), device=self.device)
+        for index, part in enumerate(self._micro_batches(batch)):
+            fake = fakes[index] if fakes is not None else self.generate(part)
+            terms = self._discriminator_terms(part, fake) if player == "discriminator" else self.generator_terms(part, fake)
+            part_total = self._total(player, terms, only, leave_out)
+            self._backward(player, part_total)
+            total = total + part_total.detach() / self.accumulate
+        finite = self._ready(player, total)
+        self._step(player, finite)
+        if scaler := self._scaler:
+            scaler.update()
+        return total
+
+    def _discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+        terms = self.discriminator_terms(batch, fake)
+        if self.regularizer.term_names:
+            real_logits = self._judged[0].logits if self._judged else ()
+            with torch.autocast(self.device.type, enabled=False), _eager(self.discriminator):
+                exact = {key: value.float() if value.is_floating_point() else value for key, value in batch.items()}
+                terms |= self.regularizer.terms(lambda x: self.discriminate(x, exact).logits, exact["real"], fake.detach().float(),
+                                                real_logits)
+        if self.observing and self._judged:
+            self._observe_judgements(*self._judged)
+        return terms
+
+    def _fakes(self, batch: Batch, with_graph: bool) -> list[Tensor]:
+        with torch.set_grad_enabled(with_graph):
+            fakes = [self.generate(part) for part in self._micro_batches(batch)]
+        if not with_graph:
+            torch.clear_autocast_cache()  # casts made without grad would be found again by the next forward
+        return fakes
+
+    @property
+    def _shares_fake(self) -> bool:
+        # with accumulation the graphs of all micro-batches would be alive at once: G generates again from the same latents
+        return not self.fresh_fake and self.accumulate == 1
+
+    def _total(self, player: Player, terms: Terms, only: str = "", leave_out: str = "") -> Tensor:
+        weights = self.weights[player]
+        if terms.keys() != weights.keys():
+            raise ConfigError(f"{player}: terms {_listed(terms)} and weights {_listed(weights)} must have the same names; "
+                              f"without a weight: {_listed(terms.keys() - weights.keys())}; "
+                              f"without a term: {_listed(weights.keys() - terms.keys())}")
+        if self.observing:
+            self.observations |= {f"{player}/{name}": term.detach() for name, term in terms.items()}
+        counted = [name for name in terms if name != leave_out and only in ("", name)]
+        total = torch.stack([weights[name] * terms[name] for name in counted]).sum()
+        if self.observing:
+            self.observations[f"{player}/total"] = total.detach()
+        return total
+
+    def _complete_batch(self, batch: Batch) -> Batch:
+        batch = self.prepare_batch(batch)
+        if self.channels_last and batch["real"].dim() == 4:
+            batch = {**batch, "real": batch["real"].contiguous(memory_format=torch.channels_last)}
+        if self.latent:
+            batch = {**batch, "latent": self.latent.draw(len(batch["real"]), self.device)}
+        return batch
+
+    def _micro_batches(self, batch: Batch) -> list[Batch]:
+        if self.accumulate == 1:
+            return [batch]
+        chunks = {key: value.chunk(self.accumulate) for key, value in batch.items()}
+        return [{key: parts[i] for key, parts in chunks.items()} for i in range(self.accumulate)]
+
+    # ---- optimisation -----------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        return [optimizers.create([p for p in getattr(self, player).parameters() if p.requires_grad], **self.optimizer_settings[player])
+                for player in PLAYERS]
+
+    def _parameters_of(self, player: Player) -> list[nn.Parameter]:
+        return [p for group in self._optimizer(player).param_groups for p in group["params"]]
+
+    def _optimizer(self, player: Player) -> torch.optim.Optimizer:
+        both = cast(list[torch.optim.Optimizer], self.optimizers(use_pl_optimizer=False))
+        return both[player == "discriminator"]
+
+    @property
+    def _scaler(self) -> torch.amp.GradScaler | None:
+        return getattr(self.trainer.precision_plugin, "scaler", None)
+
+    def _set_rates(self) -> None:
+        stale = self.advance(self.samples_seen)
+        for player in PLAYERS:
+            optimizer = self._optimizer(player)
+            if stale:
+                optimizer.state.clear()
+            if player not in self._rates:
+                self._rates[player] = optimizers.rates(self.optimizer_settings[player])
+            optimizers.set_rates(optimizer, self._rates[player], self.samples_seen)
+
+    def _zero(self, player: Player) -> None:
+        self._optimizer(player).zero_grad(set_to_none=True)
+
+    def _backward(self, player: Player, total: Tensor, retain_graph: bool = False) -> None:
+        scaler = self._scaler
+        loss = total / self.accumulate
+        (scaler.scale(loss) if scaler else loss).backward(inputs=self._parameters_of(player), retain_graph=retain_graph)
+
+    def _ready(self, player: Player, total: Tensor) -> Tensor:
+        """Averages the gradients over ranks, unscales, measures and clips them; returns a flag: 1 where all is finite."""
+        optimizer = self._optimizer(player)
+        gradients = [p.grad for p in self._parameters_of(player) if p.grad is not None]
+        total = total.detach().clone()
+        average_([*gradients, total.unsqueeze(0) if total.dim() == 0 else total])
+        if scaler := self._scaler:
+            scaler.unscale_(optimizer)
+        norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
+        if self.observing:
+            self.observations[f"{player}/gradient_norm"] = norm.detach()
+        if player in self.clip:
+            torch._foreach_mul_(gradients, (self.clip[player] / (norm + 1e-6)).clamp(max=1.0))
+        # under fp16 the scaler itself skips steps whose gradients overflowed, and lowers its scale
+        return torch.isfinite(total) if self._scaler else torch.isfinite(total) & torch.isfinite(norm)
+
+    def _step(self, player: Player, finite: Tensor) -> None:
+        """Steps where the flag says finite. The host reads the flag at once on the CPU and one step later on a GPU."""
+        optimizer = self._optimizer(player)
+        self._note(finite, player)
+        if finite.device.type == "cpu" or not optimizer.defaults.get("fused"):
+            self.raise_if_not_finite()
+        if scaler := self._scaler:
+            scaler.step(optimizer)
+        else:
+            if finite.device.type != "cpu" and optimizer.defaults.get("fused"):
+                optimizer.found_inf, optimizer.grad_scale = (~finite).float(), None  # type: ignore[attr-defined]
+            optimizer.step()
+        torch.clear_autocast_cache()  # holds casts of the weights as they were
+        if player == "generator":  # Lightning's global_step counts G's steps alone
+            counted = cast(list[Any], self.optimizers())[0]
+            counted._on_before_step()
+            counted._on_after_step()
+
+    def _note(self, finite: Tensor, player: Player) -> None:
+        if self._pending is None:
+            self._pending = finite, player
+        else:
+            self._pending = finite & self._pending[0], player
+
+    def raise_if_not_finite(self) -> None:
+        """Reads the last step's flag; NonFinite names player, samples seen and the first tensor that is not finite."""
+        if self._pending is None:
+            return
+        finite, _ = self._pending
+        self._pending = None
+        if not bool(finite):
+            raise NonFinite(self._diagnosis())
+
+    def _diagnosis(self) -> str:
+        terms = [name for name, value in self.observations.items() if not torch.isfinite(torch.as_tensor(value))]
+        gradients = [name for name, p in self.named_parameters() if p.grad is not None and not torch.isfinite(p.grad).all()]
+        culprit = (terms or gradients or ["a total"])[0]
+        player = culprit.split("/")[0].split(".")[0]
+        return (f"{player}: {culprit} is not finite after {self.samples_seen} samples ({len(gradients)} gradient tensors, first "
+                f"{gradients[0] if gradients else 'none'}); stopped before the update, all parameters are as they were. "
+                f"Lower the learning rate, add a regulariser (regularizer=r1_r2) or use trainer.precision=32-true")
+
+    def _after_discriminator(self, total: Tensor) -> None:
+        self.regularizer.after_step(self.discriminator)
+        self.critic_steps += 1
+        moments = cast(Tensor, self.discriminator_loss_moments)
+        first = self.iteration == 0
+        loss = total.detach().float()
+        new = torch.stack([loss, loss.square()])
+        moments.copy_(new) if first else moments.lerp_(new, 0.01)  # over about the last 100 steps
+
+    def _after_generator(self, samples: int, finite: Tensor | None) -> None:
+        fresh = self.critic_steps * samples  # real samples since G's last step
+        self.critic_steps = 0
+        self.generator_steps += 1
+        if self.average and self.ema_generator is not None:
+            on_device = finite if finite is not None and finite.device.type != "cpu" else None
+            self.average.update(self.ema_generator, self.generator, max(fresh, samples), on_device)
+
+    # ---- figures ----------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _observe_judgements(self, real: Judgement, fake: Judgement) -> None:
+        for name, judgement, sign in (("real", real, 1), ("fake", fake, -1)):
+            logits = judgement.logits
+            scales = logits if isinstance(logits, tuple) else (logits,)
+            self.observations[f"discriminator/logit_{name}"] = torch.stack([s.mean() for s in scales]).mean()
+            self.observations[f"discriminator/accuracy_{name}"] = torch.stack([(sign * s > 0).float().mean() for s in scales]).mean()
+
+    def figures(self) -> dict[str, float]:
+        """The last step's figures, averaged over ranks; the one place where the host waits for the device."""
+        names = sorted(self.observations)
+        values = torch.stack([self.observations[name].float().reshape(()) for name in names]) if names else torch.zeros(0)
+        average_([values])
+        found = dict(zip(names, values.tolist(), strict=True))
+        mean, square = cast(Tensor, self.discriminator_loss_moments).tolist()
+        found["discriminator/loss_variance"] = max(square - mean**2, 0.0)
+        for player in PLAYERS:
+            found[f"{player}/learning_rate"] = float(self._optimizer(player).param_groups[0]["lr"])
+        if scaler := self._scaler:
+            found["loss_scale"] = scaler.get_scale()
+        return found
+
+    # ---- assembly and state -----------------------------------------------------------------------------------------
+
+    def _assemble(self) -> None:
+        self._rates: dict[Player, dict[str, schedules.Schedule]] = {}
+        for player in PLAYERS:
+            if not isinstance(getattr(self, player, None), nn.Module):
+                raise TypeError(f"{type(self).__name__}.__init__ must set self.{player} to an nn.Module")
+        self.regularizer.prepare(self.discriminator)
+        if self.channels_last:
+            self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.average:
+            self.ema_generator = MovingAverage.copy_of(self.generator)
+        self._refuse_what_cannot_be_right()
+
+    def _refuse_what_cannot_be_right(self) -> None:
+        layers = list(self.discriminator.modules())
+        batch_norms = [m for m in layers if isinstance(m, nn.modules.batchnorm._BatchNorm)
+                       and not isinstance(m, nn.modules.instancenorm._InstanceNorm)]
+        if self.regularizer.per_sample and batch_norms:
+            raise ConfigError("a penalty on each sample's gradient cannot be right on a discriminator with batch norm, which mixes the "
+                              "samples (Gulrajani et al. 2017, sec. 4): set model.discriminator.norm to none, layer or instance, or regularizer=none")
+        if isinstance(layers[-1], nn.Sigmoid):
+            raise ConfigError("the discriminator ends in a sigmoid, but losses take logits: drop the sigmoid")
+        if self.loss.needs_lipschitz and not self.regularizer.bounds_critic:
+            raise ConfigError("loss=wasserstein on a critic that nothing bounds has no minimum: add regularizer=gradient_penalty, "
+                              "weight_clipping or spectral_norm")
+        if self.loss.needs_real and self.discriminator_update == "separate":
+            raise ConfigError("a relativistic loss scores real and fake together: set model.discriminator_update to joint or concatenated")
+        if self.generator_batch_factor > 1 and (not self.fresh_fake or self.loss.needs_real or self.update == "simultaneous"):
+            raise ConfigError("model.generator_batch_factor > 1 needs model.fresh_fake=true, an update that is not simultaneous and a loss "
+                              "that is not relativistic: G's batch has no real partner for each fake")
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"iteration": self.iteration, "samples_seen": self.samples_seen,
+                "generator_steps": self.generator_steps, "critic_steps": self.critic_steps}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        for name, value in state.items():
+            setattr(self, name, int(value))
+
+    # ---- sampling ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within it, `generator` is the averaged one where there is one, in evaluation mode, without gradients."""
+        live = self.generator
+        self.generator = self.ema_generator if self.ema_generator is not None else live
+        was_training = self.generator.training
+        self.generator.train(self.batch_statistics)
+        self.advance(self.samples_seen)
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.generator.train(was_training)
+            self.generator = live
+
+    def sample(self, n: int, *, seed: int = 0, condition: Tensor | int | list[int] | None = None, latent: Tensor | None = None,
+               chunk: int = 256) -> Tensor:
+        """[n, ...] samples on the CPU, pictures in [-1, 1], a function of (weights, seed, condition) alone.
+
+        condition: a class for all, one for each, or None: the classes in turn. latent [n, *size] replaces the seed's.
+        """
+        if n < 1:
+            raise ConfigError(f"n must be at least 1, got {n}")
+        batch = self.sample_batch(n, seed, condition, latent)
+        with torch.random.fork_rng(devices=[]), self.averaged():
+            torch.manual_seed(chance.mix(seed, "sample"))
+            parts = [self.generate({key: value[i : i + chunk].to(self.device) for key, value in batch.items()}).float().cpu()
+                     for i in range(0, n, chunk)]
+        return torch.cat(parts)
+
+    def sample_batch(self, n: int, seed: int, condition: Tensor | int | list[int] | None, latent: Tensor | None) -> Batch:
+        """What `generate` needs for n samples: latents of the seed, conditions as asked."""
+        batch: Batch = {}
+        if self.latent:
+            batch["latent"] = self.latent.fixed(n, seed) if latent is None else latent
+        classes = getattr(self, "classes", 0)
+        if condition is None and classes:
+            condition = torch.arange(n) % classes
+        if condition is not None:
+            chosen = torch.as_tensor(condition)
+            batch["condition"] = chosen.expand(n) if chosen.dim() == 0 else chosen
+            if classes and not bool(((batch["condition"] >= 0) & (batch["condition"] < classes)).all()):
+                raise ConfigError(f"condition must be classes 0 ... {classes - 1}, got {condition}")
+        for key, value in batch.items():
+            if len(value) != n:
+                raise ConfigError(f"{key} has {len(value)} entries for {n} samples; give one for each")
+        return batch
+
+
+def feature_matching(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
+    """|| E f(real) - E f(fake) ||^2 of D's last features (Salimans et al. 2016, sec. 3.1)."""
+    if not real:
+        raise ConfigError("weights.generator.feature_matching came, but this discriminator returns no features; drop the weight")
+    return (real[-1].detach().float().mean(0) - fake[-1].float().mean(0)).square().sum()
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """The opponent: no gradients for its weights, and nothing kept in memory to make them."""
+    trained = [p for p in network.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
+def _eager(network: nn.Module) -> Iterator[None]:
+    """Compiled modules run as written within it: compiled graphs have no double backward."""
+    compiled = [(module, module._compiled_call_impl) for module in network.modules() if module._compiled_call_impl is not None]
+    for module, _ in compiled:
+        module._compiled_call_impl = None
+    try:
+        yield
+    finally:
+        for module, call in compiled:
+            module._compiled_call_impl = call
+
+
+def _halves(judgement: Judgement) -> tuple[Judgement, Judgement]:
+    def half(index: int) -> Judgement:
+        def part(value: Tensor) -> Tensor:
+            return value.chunk(2)[index]
+
+        logits = judgement.logits
+        return Judgement(tuple(map(part, logits)) if isinstance(logits, tuple) else part(logits), tuple(map(part, judgement.features)))
+
+    return half(0), half(1)
+
+
+def _merged(*layers: dict[Player, dict[str, float]] | None) -> dict[Player, dict[str, float]]:
+    merged: dict[Player, dict[str, float]] = {"generator": {}, "discriminator": {}}
+    for layer in layers:
+        for player, weights in (layer or {}).items():
+            merged[player] |= weights
+    return merged
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(sorted(names)) or "none"

@@ -1,0 +1,50 @@
+"""What the generator starts from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from gan_zoo import chance
+from gan_zoo.schema import ConfigError
+
+LAWS = ("normal", "uniform", "unit_uniform", "unit_variance_uniform", "sphere")
+
+
+class Latent:
+    """z of shape [N, Z] (or [N, *size]): normal N(0, 1); uniform U(-1, 1); unit_uniform U(0, 1); unit_variance_uniform
+    U(-sqrt 3, sqrt 3); sphere, a normal projected to norm sqrt(Z), so that its mean square is 1."""
+
+    def __init__(self, size: int | Sequence[int], law: str = "normal") -> None:
+        if law not in LAWS:
+            raise ConfigError(f"model.latent.law must be one of {', '.join(LAWS)}; got {law!r}")
+        self.size, self.law = size, law
+        self.shape = (size,) if isinstance(size, int) else tuple(size)
+
+    def draw(self, n: int, device: torch.device) -> Tensor:
+        """This rank's z of the current training step, [n, *size]."""
+        return self._shaped(n, lambda shape: chance.normal_rows(shape, device), lambda shape: chance.uniform_rows(shape, device))
+
+    def fixed(self, n: int, seed: int) -> Tensor:
+        """[n, *size] on the CPU, a function of seed alone; the first n of a longer draw are the same."""
+        generator = torch.Generator().manual_seed(chance.mix(seed, "latent"))
+        return self._shaped(n, lambda shape: torch.stack([torch.randn(shape[1:], generator=generator) for _ in range(n)]),
+                            lambda shape: torch.stack([torch.rand(shape[1:], generator=generator) for _ in range(n)]))
+
+    def _shaped(self, n: int, normal: Callable[[list[int]], Tensor], uniform: Callable[[list[int]], Tensor]) -> Tensor:
+        shape = [n, *self.shape]
+        if self.law == "normal":
+            return normal(shape)
+        if self.law == "sphere":
+            return on_sphere(normal(shape))
+        low, high = {"uniform": (-1.0, 1.0), "unit_uniform": (0.0, 1.0),
+                     "unit_variance_uniform": (-math.sqrt(3), math.sqrt(3))}[self.law]
+        return low + (high - low) * uniform(shape)
+
+
+def on_sphere(z: Tensor) -> Tensor:
+    """[N, ...] scaled to mean square 1."""
+    return z * z.flatten(1).square().mean(1).rsqrt().view(-1, *[1] * (z.dim() - 1))

@@ -1,0 +1,1 @@
+"""One paper, one file: its networks and its rules."""

@@ -1,0 +1,1 @@
+"""Layers that two variants or more use."""

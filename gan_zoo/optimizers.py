@@ -1,0 +1,57 @@
+"""Optimisers by name, with rates and momenta that are functions of samples seen."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from gan_zoo import schedules
+from gan_zoo.schema import ConfigError
+
+_CLASSES: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop,
+}
+_SCHEDULABLE = ("lr", "momentum", "beta1")
+
+
+def create(parameters: Iterable[nn.Parameter], name: str, lr: float | dict[str, Any], **options: Any) -> torch.optim.Optimizer:
+    """Adam, AdamW, SGD or RMSprop over `parameters`; lr, momentum and beta1 may be schedules of samples seen.
+
+    Fused where the optimiser has it: one kernel for all parameters, and a masked step costs no host synchronisation.
+    """
+    if name not in _CLASSES:
+        raise ConfigError(f"optimizer.name must be one of {', '.join(_CLASSES)}; got {name!r}")
+    kind = _CLASSES[name]
+    options.pop("beta1", None)
+    allowed = inspect.signature(kind).parameters
+    for key in options.keys() - allowed.keys():
+        raise ConfigError(f"optimizer {name} has no option {key!r}; it takes {', '.join(sorted(allowed.keys() - {'params'}))}")
+    if "betas" in options:
+        options["betas"] = tuple(float(beta) for beta in options["betas"])  # torch refuses a mix of int and float
+    if isinstance(options.get("momentum"), dict):
+        options["momentum"] = schedules.create(options["momentum"])(0)
+    if "fused" in allowed:
+        options.setdefault("fused", True)
+    try:
+        return kind(list(parameters), lr=schedules.create(lr)(0), **options)  # type: ignore[call-arg]
+    except ValueError as wrong:
+        raise ConfigError(f"optimizer {name}: {wrong}") from None
+
+
+def rates(setting: dict[str, Any]) -> dict[str, schedules.Schedule]:
+    """Those of lr, momentum and beta1 that change as training goes on."""
+    return {key: schedules.create(setting[key]) for key in _SCHEDULABLE
+            if key in setting and not schedules.is_constant(setting[key])}
+
+
+def set_rates(optimizer: torch.optim.Optimizer, changing: dict[str, schedules.Schedule], samples_seen: int) -> None:
+    for key, schedule in changing.items():
+        for group in optimizer.param_groups:
+            if key == "beta1":
+                group["betas"] = (schedule(samples_seen), group["betas"][1])
+            else:
+                group[key] = schedule(samples_seen)
