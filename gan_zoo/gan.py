@@ -216,11 +216,15 @@ class GAN(LightningModule, metaclass=_Assembled):
             self._play_generator(batch, fakes if shares else None, samples)
 
     def _generator_first(self, batch: Batch, generator_plays: bool, samples: int) -> None:
-        shares = generator_plays and self._shares_fake
-        fakes = self._fakes(batch, with_graph=shares)
+        """D then sees the fakes that G was just judged by, or, where each has its own, those of the new G."""
+        if generator_plays and self._shares_fake:
+            fakes = self._fakes(batch, with_graph=True)
+            self._play_generator(batch, fakes, samples)
+            self._play_discriminator(batch, fakes)
+            return
         if generator_plays:
-            self._play_generator(batch, fakes if shares else None, samples)
-        self._play_discriminator(batch, fakes)
+            self._play_generator(batch, None, samples)
+        self._play_discriminator(batch, self._fakes(batch, with_graph=False))
 
     def _simultaneous(self, batch: Batch, generator_plays: bool, samples: int) -> None:
         """Both gradients at the same parameters, from one forward of G and one of D on each batch; then both steps."""
