@@ -240,14 +240,13 @@ class GAN(LightningModule, metaclass=_Assembled):
             for player in reversed(PLAYERS):
                 totals[player] = self._total(player, game[player])
                 self._backward(player, totals[player], retain_graph=player == "discriminator")
-        scaler = self._scaler
-        finite = {player: self._ready(player, total) for player, total in totals.items()}
-        for player in totals:
-            self._step(player, finite[player])
-        if scaler:
+        ready = {player: self._ready(player, total) for player, total in totals.items()}
+        for player, (finite, _) in ready.items():
+            self._step(player, finite)
+        if scaler := self._scaler:
             scaler.update()
-        self._after_discriminator(totals["discriminator"])
-        self._after_generator(samples, finite["generator"])
+        self._after_discriminator(ready["discriminator"][1])
+        self._after_generator(samples, ready["generator"][0])
 
     def _play_discriminator(self, batch: Batch, fakes: list[Tensor]) -> None:
         fakes = [fake.detach() for fake in fakes]
@@ -268,7 +267,7 @@ class GAN(LightningModule, metaclass=_Assembled):
         self._after_generator(samples, self._pending[0] if self._pending else None)
 
     def _turn(self, player: Player, batch: Batch, fakes: list[Tensor] | None, only: str = "", leave_out: str = "") -> Tensor:
-        """One optimiser step of one player; returns its total."""
+        """One optimiser step of one player; returns its total, averaged over ranks."""
         self._zero(player)
         total = torch.zeros((), device=self.device)
         for index, part in enumerate(self._micro_batches(batch)):
@@ -277,11 +276,11 @@ class GAN(LightningModule, metaclass=_Assembled):
             part_total = self._total(player, terms, only, leave_out)
             self._backward(player, part_total)
             total = total + part_total.detach() / self.accumulate
-        finite = self._ready(player, total)
+        finite, mean_total = self._ready(player, total)
         self._step(player, finite)
         if scaler := self._scaler:
             scaler.update()
-        return total
+        return mean_total
 
     def _discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
         terms = self.discriminator_terms(batch, fake)
@@ -370,12 +369,12 @@ class GAN(LightningModule, metaclass=_Assembled):
         loss = total / self.accumulate
         (scaler.scale(loss) if scaler else loss).backward(inputs=self._parameters_of(player), retain_graph=retain_graph)
 
-    def _ready(self, player: Player, total: Tensor) -> Tensor:
-        """Averages the gradients over ranks, unscales, measures and clips them; returns a flag: 1 where all is finite."""
+    def _ready(self, player: Player, total: Tensor) -> tuple[Tensor, Tensor]:
+        """Averages gradients and total over ranks, unscales, measures and clips; returns (true where all is finite, total)."""
         optimizer = self._optimizer(player)
         gradients = [p.grad for p in self._parameters_of(player) if p.grad is not None]
         total = total.detach().clone()
-        average_([*gradients, total.unsqueeze(0) if total.dim() == 0 else total])
+        average_([*gradients, total])
         if scaler := self._scaler:
             scaler.unscale_(optimizer)
         norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
@@ -384,7 +383,8 @@ class GAN(LightningModule, metaclass=_Assembled):
         if player in self.clip:
             torch._foreach_mul_(gradients, (self.clip[player] / (norm + 1e-6)).clamp(max=1.0))
         # under fp16 the scaler itself skips steps whose gradients overflowed, and lowers its scale
-        return torch.isfinite(total) if self._scaler else torch.isfinite(total) & torch.isfinite(norm)
+        finite = torch.isfinite(total) if self._scaler else torch.isfinite(total) & torch.isfinite(norm)
+        return finite, total
 
     def _step(self, player: Player, finite: Tensor) -> None:
         """Steps where the flag says finite. The host reads the flag at once on the CPU and one step later on a GPU."""

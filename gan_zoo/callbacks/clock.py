@@ -54,7 +54,8 @@ class Signals(Callback):
             return 0
         return 128 + (signal.SIGINT if self.received == signal.SIGINT else signal.SIGTERM)
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # not earlier: Lightning installs handlers of its own before, whose SIGTERM ends the run with exit code 0
         if threading.current_thread() is not threading.main_thread():
             return  # only the main thread may set handlers
         wanted = [signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
@@ -78,7 +79,10 @@ class Signals(Callback):
         dist.all_reduce(number, op=dist.ReduceOp.MAX)
         return int(number) or None
 
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._restore()  # before Lightning restores those it found
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._restore()
 
     def _restore(self) -> None:
