@@ -26,7 +26,7 @@ SGD = {"name": "sgd", "lr": 0.02}  # Adam would blow up rounding where a gradien
 GAMES: dict[str, dict[str, Any]] = {
     **{name: {"loss": {"name": name, "weights": SEPARATE}} for name in ("minimax", "non_saturating", "least_squares", "hinge")},
     **{name: {"loss": {"name": name, "weights": JOINT}} for name in ("rpgan", "rpgan_ls", "rpgan_hinge", "ragan", "ragan_ls", "ragan_hinge")},
-    **{part: {"regularizer": {"parts": {part: {}}, "weights": {"discriminator": {part: 10.0}}}} for part in ("gradient_penalty", "r1", "r2", "drift")},
+    **{part: {"regularizer": {"parts": {part: {}}, "weights": {"discriminator": {part: 1.0}}}} for part in ("gradient_penalty", "r1", "r2", "drift")},
     "clipping": {"loss": {"name": "wasserstein", "weights": SEPARATE}, "regularizer": {"parts": {"weight_clipping": {"long": 3, "warm_up": 1}}}},
     "spectral": {"regularizer": {"parts": {"spectral_norm": {}}}},
     "labels": {"loss": {"name": "non_saturating", "weights": SEPARATE, "labels": {"real": [0.7, 1.2], "fake": [0.0, 0.3], "flip": 0.2}}},

@@ -1,0 +1,239 @@
+"""One run: its directory, its processes, its trainer, and the exit code that a shell or scheduler reads."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import subprocess
+import time
+import warnings
+from contextlib import contextmanager
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import Logger
+
+from gan_zoo import checkpoint, loading, plain_yaml
+from gan_zoo import config as configs
+from gan_zoo.callbacks.checkpoints import Checkpoints
+from gan_zoo.callbacks.clock import Clock, Signals
+from gan_zoo.callbacks.description import Description
+from gan_zoo.callbacks.doctor import Doctor
+from gan_zoo.callbacks.pictures import Pictures
+from gan_zoo.callbacks.progress import Progress
+from gan_zoo.callbacks.recorder import Recorder
+from gan_zoo.data.stream import DataModule
+from gan_zoo.gan import GAN, NonFinite
+from gan_zoo.schema import CheckpointError, ConfigError
+from gan_zoo.strategy import GradientAverage
+
+DIRECTORY_VARIABLE = "GAN_ZOO_OUTPUT_DIR"  # how the processes of one run agree on its directory
+
+
+def new_directory(config: dict[str, Any]) -> Path:
+    """output_dir, or runs/<model>/<data>/<time>-<4 hex>; ConfigError where a run is already."""
+    if given := os.environ.get(DIRECTORY_VARIABLE) or config["output_dir"]:
+        directory = Path(given)
+        if DIRECTORY_VARIABLE not in os.environ and (directory / "config.yaml").exists():
+            raise ConfigError(f"{directory} already holds a run; go on with it by resume={directory}, or choose another output_dir")
+        return directory
+    name = config["model"].get("name") or config["model"]["_target_"].rpartition(".")[2]
+    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    return Path("runs", name, config["data"]["name"], stamp)
+
+
+@contextmanager
+def owned(directory: Path) -> Iterator[None]:
+    """The directory exists, can be written to, and belongs to this process alone while the block runs."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(directory / ".lock", timeout=0)
+        with lock:
+            (directory / ".lock").write_text(f"{os.getpid()} on {platform.node()}\n")
+            yield
+    except Timeout:
+        owner = (directory / ".lock").read_text().strip()
+        raise ConfigError(f"{directory} is being written to by another run (process {owner}); wait for it or choose another output_dir") from None
+    except (PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError) as failure:
+        raise ConfigError(f"{directory} cannot be written to: {failure.strerror}; choose another output_dir") from failure
+
+
+def resolved(config: dict[str, Any]) -> dict[str, Any]:
+    """With the values that `auto` and null stand for on this machine, so that a resumed run keeps them."""
+    trainer = dict(config["trainer"])
+    trainer["accelerator"] = _accelerator(trainer["accelerator"])
+    if trainer["precision"] == "auto":
+        trainer["precision"] = "bf16-mixed" if _native_bf16(trainer["accelerator"]) else "32-true"
+    trainer["threads"] = trainer["threads"] or max(1, (os.cpu_count() or 1) // trainer["devices"])
+    return {**config, "trainer": trainer}
+
+
+def _accelerator(wanted: str) -> str:
+    there = {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return next(name for name, found in there.items() if found)
+    if not there[wanted]:
+        raise ConfigError(f"trainer.accelerator={wanted} came, but torch finds none here; use trainer.accelerator=cpu")
+    return wanted
+
+
+def _native_bf16(accelerator: str) -> bool:
+    return accelerator == "gpu" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def check_devices(config: dict[str, Any]) -> None:
+    """Devices that are not there are refused, never replaced by processes on the CPU."""
+    trainer = config["trainer"]
+    accelerator, devices = _accelerator(trainer["accelerator"]), trainer["devices"]
+    if accelerator == "gpu" and devices > torch.cuda.device_count():
+        raise ConfigError(f"trainer.devices={devices} came, there are {torch.cuda.device_count()} GPUs; use at most that many")
+    if accelerator == "cpu" and devices > 1 and trainer["accelerator"] != "cpu":
+        raise ConfigError(f"trainer.devices={devices} came, but there is no GPU here; for {devices} processes on the CPU say "
+                          f"trainer.accelerator=cpu trainer.devices={devices}")
+    if accelerator == "mps" and devices > 1:
+        raise ConfigError(f"trainer.devices={devices} came, MPS has one device")
+
+
+def data_module(config: dict[str, Any], local: bool = True) -> DataModule:
+    """The data of a config; its files are checked before anything is trained."""
+    settings = dict(config["data"])
+    kind = configs.load_data_class(settings.pop("_target_"), local=local)
+    data: DataModule = kind(**settings)
+    data.prepare()
+    return data
+
+
+def _loggers(config: dict[str, Any], directory: Path) -> list[Logger]:
+    chosen = config["logger"]
+    found: list[Logger] = []
+    if chosen["tensorboard"]:
+        from lightning.pytorch.loggers import TensorBoardLogger
+
+        found.append(TensorBoardLogger(directory, name="tensorboard", version=""))
+    if chosen["wandb"] and chosen["wandb"]["mode"] != "disabled":
+        found.append(_wandb(chosen["wandb"], config, directory))
+    return found
+
+
+def _wandb(settings: dict[str, Any], config: dict[str, Any], directory: Path) -> Logger:
+    """The run keeps its id, so that the parts before and after a resume are one in W&B."""
+    from lightning.pytorch.loggers import WandbLogger
+
+    name = directory / "wandb_id.txt"
+    if not name.exists() and int(os.environ.get("RANK", "0")) == 0:
+        name.write_text(secrets.token_hex(4))
+    identity = name.read_text() if name.exists() else None
+    options = {key: value for key, value in settings.items() if key not in ("mode", "name")}
+    return WandbLogger(save_dir=directory, id=identity, name=settings.get("name"), offline=settings["mode"] == "offline",
+                       config=config, resume="allow", **options)
+
+
+def _callbacks(config: dict[str, Any], directory: Path, resume: dict[str, Any] | None) -> tuple[list[Callback], Signals]:
+    """In the order they act: what ends the step, what watches it, and last what saves it."""
+    signals, doctor = Signals(), Doctor()
+    own = [_own(item) for item in (config["callbacks"] or {}).values() if item]
+    watching = [Recorder(directory, config["log_every"]), Pictures(directory, config["sample_every"], seed=config["seed"]), doctor,
+                Progress(config["max_samples"]), Description(directory, config, doctor=doctor)]
+    saving = Checkpoints(directory / "checkpoints", config["checkpoint_every"], loading.described(config), resume)
+    return [Clock(config["max_samples"]), signals, *own, *watching, saving], signals
+
+
+def _own(settings: dict[str, Any]) -> Callback:
+    arguments = dict(settings)
+    return configs._callback_class(arguments.pop("_target_"), local=True)(**arguments)
+
+
+def _trainer(config: dict[str, Any], callbacks: list[Callback], loggers: list[Logger]) -> Trainer:
+    wanted = config["trainer"]
+    several = wanted["devices"] * wanted["nodes"] > 1
+    from datetime import timedelta
+
+    strategy = GradientAverage(timeout=timedelta(seconds=wanted["timeout"])) if several else "auto"
+    return Trainer(
+        accelerator=wanted["accelerator"], devices=wanted["devices"], num_nodes=wanted["nodes"], strategy=strategy,
+        precision=wanted["precision"], deterministic=wanted["deterministic"], benchmark=wanted["accelerator"] == "gpu",
+        max_epochs=-1, use_distributed_sampler=False, logger=loggers, callbacks=callbacks,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )
+
+
+def train(config: dict[str, Any]) -> int:
+    """Trains as the (composed, validated) config says; returns the exit code."""
+    config = resolved(config)
+    check_devices(config)
+    torch.set_num_threads(config["trainer"]["threads"])
+    directory = new_directory(config)
+    resume = None
+    if config["resume"]:
+        directory = Path(config["resume"])
+        resume = _to_resume(directory, config)
+    if int(os.environ.get("RANK", "0")) > 0:
+        return _fit(config, directory, resume)
+    with owned(directory):
+        return _fit(config, directory, resume)
+
+
+def _to_resume(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
+    path, broken = checkpoint.newest_good(directory / "checkpoints")
+    for remark in broken:
+        print(f"skipped {remark}")
+    content = checkpoint.read(path)
+    print(f"resuming {directory} from {path.name}")
+    return content
+
+
+def _fit(config: dict[str, Any], directory: Path, resume: dict[str, Any] | None) -> int:
+    data = data_module(config)
+    gan = loading.build(config)
+    if config["init_from"]:
+        _announce(*loading.initialise_from(gan, config["init_from"]), config["init_from"])
+    if resume:
+        gan.set_extra_state(resume["state"]["_extra_state"])
+    if config["compile"]:
+        gan.generator.compile()
+        gan.discriminator.compile()
+    data.begin(gan.samples_seen, gan.batch_plan if gan.batch_plan(0) else None)
+    plain_yaml.save(config, directory / "config.yaml")
+    callbacks, signals = _callbacks(config, directory, resume)
+    _quiet()
+    if config["max_samples"] == 0:
+        next(c for c in callbacks if isinstance(c, Description)).write_untrained(gan, data)
+        print(f"composed and built, nothing trained: {directory}")
+        return 0
+    trainer = _trainer(config, callbacks, _loggers(config, directory))
+    print(f"{directory}: {config['model'].get('name')} on {config['data']['name']}, {trainer.world_size} process(es) on "
+          f"{config['trainer']['accelerator']}, {config['trainer']['precision']}, {config['trainer']['threads']} threads")
+    try:
+        trainer.fit(gan, data)
+    except NonFinite as stop:
+        print(f"stopped: {stop}\nthe last good checkpoint is in {directory / 'checkpoints'}")
+        return 3
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+    if trainer.interrupted:
+        return 130
+    return signals.exit_code
+
+
+def _announce(matched: list[str], missing: list[str], source: str) -> None:
+    print(f"init_from {source}: {len(matched)} tensors matched, {len(missing)} stay as new" + (f": {', '.join(missing)}" if missing else ""))
+
+
+def _quiet() -> None:
+    """Lightning's hints about settings that are deliberate here."""
+    import logging
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for text in (".*does not have many workers.*", ".*`training_step` returned `None`.*", ".*isinstance.*LeafSpec.*", ".*barrier.*"):
+        warnings.filterwarnings("ignore", text)
+
+
+def git_commit(folder: Path) -> str | None:
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None

@@ -1,0 +1,17 @@
+"""Fixed arrays that every machine and library version makes alike: the references of the parity tests saw these."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def fixed(count: int, dimensions: int, step: float = 1.7, shift: float = 0.0) -> Tensor:
+    """float64 [count, dimensions]: the fractional part of a quadratic sequence (Weyl), spread over [shift, shift + 1)."""
+    at = torch.arange(1, count * dimensions + 1, dtype=torch.float64)
+    return (at * at * step * 0.6180339887498949 % 1).reshape(count, dimensions) + shift
+
+
+def real_and_fake() -> tuple[Tensor, Tensor]:
+    """[60, 8] and [50, 8], which overlap in part."""
+    return fixed(60, 8), 1.15 * fixed(50, 8, step=2.3) + 0.1
