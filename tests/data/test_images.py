@@ -373,6 +373,12 @@ def test_stacked_digits_are_three_digits_and_the_number_they_spell() -> None:
             assert int(digit) in known["condition"][same].tolist()
 
 
+def test_every_picture_of_a_digit_is_stacked() -> None:
+    real = batch(configured("stacked_digits", resolution=16).train_set(), range(8000), 16)["real"]
+    shown = {picture.numpy().tobytes() for picture in real.reshape(-1, 16, 16)}
+    assert 1480 <= len(shown) <= 1500  # 16 draws of each are expected
+
+
 def test_held_out_stacks_hold_no_training_picture() -> None:
     data = configured("stacked_digits", resolution=16)
     train = {
@@ -625,7 +631,7 @@ def test_a_missing_cifar_file_names_the_layout(cifar: tuple[Path, Any]) -> None:
 
 
 def write_celeba(root: Path, parts: str = "000001112222") -> None:
-    """178 x 218, red and green inside the square of 128 around (89, 121), blue outside; the green is the number."""
+    """178 x 218; green is the number and red 255 in the square of 128 around (89, 121), blue outside."""
     (root / "img_align_celeba").mkdir(parents=True)
     lines = []
     for number, part in enumerate(parts, start=1):

@@ -241,6 +241,12 @@ def test_the_centre_square_is_cut_out(tmp_path: Path) -> None:
     np.testing.assert_array_equal(GREY(path)[0], noise(8, 8))
 
 
+def test_no_pixel_outside_the_square_is_mixed_in(tmp_path: Path) -> None:
+    values = np.zeros((32, 64), np.uint8)
+    values[:, 16:48] = 255
+    assert (GREY(saved(tmp_path, "a.png", Image.fromarray(values))) == 255).all()
+
+
 def test_making_smaller_does_not_alias_and_box_is_the_mean(tmp_path: Path) -> None:
     stripes = np.tile(np.array([0, 255], np.uint8), (16, 8))
     path = saved(tmp_path, "a.png", Image.fromarray(stripes))
