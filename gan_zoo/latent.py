@@ -48,3 +48,24 @@ class Latent:
 def on_sphere(z: Tensor) -> Tensor:
     """[N, ...] scaled to mean square 1."""
     return z * z.flatten(1).square().mean(1).rsqrt().view(-1, *[1] * (z.dim() - 1))
+
+
+def straight(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
+    """Points between a and b, each [*size], at shares [N] in [0, 1]: [N, *size]."""
+    weight = share.view(-1, *[1] * a.dim())
+    return torch.lerp(a.unsqueeze(0), b.unsqueeze(0), weight)
+
+
+def spherical(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
+    """As straight, along the great circle from a to b, norms interpolated too (White 2016, sec. 2.1).
+
+    A straight line between two Gaussian latents passes through points whose norm no latent has. Parallel ends: the line.
+    """
+    norms = a.norm(), b.norm()
+    cosine = (a / norms[0] * (b / norms[1])).sum().clamp(-1, 1)
+    angle = torch.acos(cosine)
+    if angle.sin() < 1e-4:
+        return straight(a, b, share)
+    weight = share.view(-1, *[1] * a.dim())
+    direction = (torch.sin((1 - weight) * angle) * (a / norms[0]) + torch.sin(weight * angle) * (b / norms[1])) / angle.sin()
+    return direction * torch.lerp(norms[0], norms[1], weight)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -12,57 +10,21 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from gan_zoo import __version__, chance, checkpoint
+from gan_zoo import __version__, chance, checkpoint, classes
 from gan_zoo.gan import GAN
 from gan_zoo.schema import CheckpointError, ConfigError
 
 WEIGHTS, CARD, SETTINGS = "model.safetensors", "README.md", "model.json"
 
 
-def model_class(name: str) -> type[GAN]:
-    """The GAN of gan_zoo/models/<name>.py: a model's name is its file's name, and nothing else is imported."""
-    if not isinstance(name, str) or not name.isidentifier():
-        raise ConfigError(f"model.name must be the name of a file in gan_zoo/models, got {name!r}")
-    module_name = f"gan_zoo.models.{name}"
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as missing:
-        if missing.name != module_name:
-            raise
-        raise ConfigError(f"there is no gan_zoo/models/{name}.py; a model from elsewhere is given as load(path, model=MyGAN)") from None
-    return sole_gan(module)
-
-
-def sole_gan(module: Any) -> type[GAN]:
-    """The one GAN that a module defines."""
-    found = [value for value in vars(module).values()
-             if inspect.isclass(value) and issubclass(value, GAN) and value.__module__ == module.__name__]
-    if len(found) != 1:
-        raise ConfigError(f"{module.__name__} must define one subclass of GAN, it defines {len(found)}: {[c.__name__ for c in found]}")
-    return found[0]
-
-
 def build(config: dict[str, Any], model: type[GAN] | None = None) -> GAN:
     """The model of a composed config; its first weights are a function of the seed alone."""
-    settings = dict(config["model"])
-    name = settings.pop("name", None)
-    kind = model or (_target(settings.pop("_target_")) if "_target_" in settings else model_class(name))
+    kind = model or classes.model_class(config["model"], local=True)
+    settings = {key: value for key, value in config["model"].items() if key not in ("name", "_target_")}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(chance.mix(config["seed"], "initial weights"))
-        return kind(loss=_call_arguments(config["loss"]), regularizer=_call_arguments(config["regularizer"]), seed=config["seed"], **settings)
-
-
-def _call_arguments(group: dict[str, Any] | None) -> dict[str, Any]:
-    return dict(group or {})
-
-
-def _target(path: str) -> type[GAN]:
-    """A class of the user's own, named in a local config."""
-    module, _, name = path.rpartition(".")
-    found = getattr(importlib.import_module(module), name, None) if module else None
-    if not (inspect.isclass(found) and issubclass(found, GAN)):
-        raise ConfigError(f"model._target_ must name a subclass of gan_zoo.GAN as package.module.Class, got {path!r}")
-    return found
+        gan: GAN = kind(loss=config["loss"], regularizer=config["regularizer"], seed=config["seed"], **settings)
+        return gan
 
 
 def described(config: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +46,7 @@ def load(path: str | Path, model: type[GAN] | None = None, device: str = "cpu") 
     if path.is_dir() and (path / SETTINGS).is_file():
         gan, state = _from_export(path, model)
     else:
-        content = checkpoint.read(_checkpoint_in(path))
+        content = checkpoint.read(checkpoint_in(path))
         gan, state = _rebuilt(content, path, model), content["state"]
     try:
         gan.load_state_dict(state)
@@ -93,7 +55,8 @@ def load(path: str | Path, model: type[GAN] | None = None, device: str = "cpu") 
     return gan.to(device).eval()
 
 
-def _checkpoint_in(path: Path) -> Path:
+def checkpoint_in(path: Path) -> Path:
+    """The checkpoint that stands for a run directory: its last, or the newest that verifies; a file is itself."""
     if path.is_file():
         return path
     folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
@@ -103,6 +66,14 @@ def _checkpoint_in(path: Path) -> Path:
         return last
     except CheckpointError:
         return checkpoint.newest_good(folder)[0]
+
+
+def modality_of(path: str | Path) -> str:
+    """image, points, ...: what the model at `path` makes."""
+    path = Path(path)
+    if path.is_dir() and (path / SETTINGS).is_file():
+        return str(json.loads((path / SETTINGS).read_text())["config"]["data"]["modality"])
+    return str(checkpoint.read(checkpoint_in(path))["config"]["data"]["modality"])
 
 
 def _rebuilt(content: dict[str, Any], path: Path, model: type[GAN] | None) -> GAN:
@@ -161,4 +132,4 @@ def _weights_of(path: Path) -> dict[str, Any]:
             return dict(load_file(path / WEIGHTS))
         except SafetensorError as failure:
             raise CheckpointError(f"{path}: {WEIGHTS} cannot be read: {failure}") from failure
-    return dict(checkpoint.read(_checkpoint_in(path))["state"])
+    return dict(checkpoint.read(checkpoint_in(path))["state"])

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from gan_zoo import classes, plain_yaml
 from gan_zoo import config as configs
-from gan_zoo import plain_yaml
 from gan_zoo.schema import CheckpointError, ConfigError
 from gan_zoo.signatures import shown
 
 FREE = ("max_samples", "log_every", "sample_every", "checkpoint_every", "resume", "debug", "compile", "logger", "callbacks",
         "data.root", "data.workers", "data.cache", "data.download", "trainer.accelerator", "trainer.devices", "trainer.nodes",
-        "trainer.strategy", "trainer.timeout")
+        "trainer.timeout")
 _MISSING = object()
 
 
@@ -50,7 +50,7 @@ def _distrust(saved: dict[str, Any], composed: dict[str, Any]) -> None:
             raise CheckpointError(f"the run names a class from outside gan_zoo, {group}._target_: {shown(target)}; if it is yours, say "
                                   f"so on the command line, by {group}=... as when the run was started")
         if own:
-            configs.load_data_class(target)
+            classes.load_data_class(target)
     saved["callbacks"] = composed["callbacks"]
 
 

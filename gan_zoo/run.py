@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import secrets
-import subprocess
+import shutil
 import time
 import warnings
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,9 @@ import torch
 from filelock import FileLock, Timeout
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
+from torch import Tensor
 
-from gan_zoo import checkpoint, loading, plain_yaml
-from gan_zoo import config as configs
+from gan_zoo import checkpoint, classes, loading, plain_yaml
 from gan_zoo.callbacks.checkpoints import Checkpoints
 from gan_zoo.callbacks.clock import Clock, Signals
 from gan_zoo.callbacks.description import Description
@@ -27,7 +29,7 @@ from gan_zoo.callbacks.doctor import Doctor
 from gan_zoo.callbacks.pictures import Pictures
 from gan_zoo.callbacks.progress import Progress
 from gan_zoo.callbacks.recorder import Recorder
-from gan_zoo.data.stream import DataModule
+from gan_zoo.data.stream import BatchDataset, DataModule
 from gan_zoo.gan import GAN, NonFinite
 from gan_zoo.schema import CheckpointError, ConfigError
 from gan_zoo.strategy import GradientAverage
@@ -35,11 +37,16 @@ from gan_zoo.strategy import GradientAverage
 DIRECTORY_VARIABLE = "GAN_ZOO_OUTPUT_DIR"  # how the processes of one run agree on its directory
 
 
+def rank() -> int:
+    """This process's number among those of the run, as torchrun or SLURM told it."""
+    return int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or 0)
+
+
 def new_directory(config: dict[str, Any]) -> Path:
     """output_dir, or runs/<model>/<data>/<time>-<4 hex>; ConfigError where a run is already."""
     if given := os.environ.get(DIRECTORY_VARIABLE) or config["output_dir"]:
         directory = Path(given)
-        if DIRECTORY_VARIABLE not in os.environ and (directory / "config.yaml").exists():
+        if rank() == 0 and DIRECTORY_VARIABLE not in os.environ and (directory / "config.yaml").exists():
             raise ConfigError(f"{directory} already holds a run; go on with it by resume={directory}, or choose another output_dir")
         return directory
     name = config["model"].get("name") or config["model"]["_target_"].rpartition(".")[2]
@@ -102,10 +109,24 @@ def check_devices(config: dict[str, Any]) -> None:
 def data_module(config: dict[str, Any], local: bool = True) -> DataModule:
     """The data of a config; its files are checked before anything is trained."""
     settings = dict(config["data"])
-    kind = configs.load_data_class(settings.pop("_target_"), local=local)
+    kind = classes.load_data_class(settings.pop("_target_"), local=local)
     data: DataModule = kind(**settings)
     data.prepare()
     return data
+
+
+def data_of(directory: Path) -> DataModule:
+    """The data that a run was trained on; a class that its config names must be one of gan_zoo's own."""
+    if not (directory / "config.yaml").is_file():
+        raise CheckpointError(f"{directory}: not a run directory (no config.yaml), so its training data are not known")
+    return data_module(plain_yaml.plain(directory / "config.yaml"), local=False)
+
+
+def real_samples(gan: GAN, items: BatchDataset, resolution: int, most: int | None = None, chunk: int = 1024) -> Tensor:
+    """Items 0, 1, ... of a data set as the networks see them, [N, ...] float32 on the CPU."""
+    count = min(len(items), most or len(items))
+    batches = (items.__getitems__([(index, 0, resolution) for index in range(i, min(i + chunk, count))]) for i in range(0, count, chunk))
+    return torch.cat([gan.prepare_batch(batch)["real"].float() for batch in batches])
 
 
 def _loggers(config: dict[str, Any], directory: Path) -> list[Logger]:
@@ -125,7 +146,7 @@ def _wandb(settings: dict[str, Any], config: dict[str, Any], directory: Path) ->
     from lightning.pytorch.loggers import WandbLogger
 
     name = directory / "wandb_id.txt"
-    if not name.exists() and int(os.environ.get("RANK", "0")) == 0:
+    if not name.exists() and rank() == 0:
         name.write_text(secrets.token_hex(4))
     identity = name.read_text() if name.exists() else None
     options = {key: value for key, value in settings.items() if key not in ("mode", "name")}
@@ -145,14 +166,12 @@ def _callbacks(config: dict[str, Any], directory: Path, resume: dict[str, Any] |
 
 def _own(settings: dict[str, Any]) -> Callback:
     arguments = dict(settings)
-    return configs._callback_class(arguments.pop("_target_"), local=True)(**arguments)
+    return classes.callback_class(arguments.pop("_target_"), local=True)(**arguments)
 
 
 def _trainer(config: dict[str, Any], callbacks: list[Callback], loggers: list[Logger]) -> Trainer:
     wanted = config["trainer"]
     several = wanted["devices"] * wanted["nodes"] > 1
-    from datetime import timedelta
-
     strategy = GradientAverage(timeout=timedelta(seconds=wanted["timeout"])) if several else "auto"
     return Trainer(
         accelerator=wanted["accelerator"], devices=wanted["devices"], num_nodes=wanted["nodes"], strategy=strategy,
@@ -163,77 +182,83 @@ def _trainer(config: dict[str, Any], callbacks: list[Callback], loggers: list[Lo
 
 
 def train(config: dict[str, Any]) -> int:
-    """Trains as the (composed, validated) config says; returns the exit code."""
+    """Trains as the (composed, validated) config says; returns the exit code: 0, 3 for numbers that are not finite, 130, 143."""
     config = resolved(config)
     check_devices(config)
     torch.set_num_threads(config["trainer"]["threads"])
-    directory = new_directory(config)
-    resume = None
-    if config["resume"]:
-        directory = Path(config["resume"])
-        resume = _to_resume(directory, config)
-    if int(os.environ.get("RANK", "0")) > 0:
-        return _fit(config, directory, resume)
-    with owned(directory):
-        return _fit(config, directory, resume)
+    directory = Path(config["resume"]) if config["resume"] else new_directory(config)
+    with owned(directory) if rank() == 0 else nullcontext():
+        return _train_in(directory, config)
 
 
-def _to_resume(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
-    path, broken = checkpoint.newest_good(directory / "checkpoints")
-    for remark in broken:
-        print(f"skipped {remark}")
-    content = checkpoint.read(path)
-    print(f"resuming {directory} from {path.name}")
-    return content
-
-
-def _fit(config: dict[str, Any], directory: Path, resume: dict[str, Any] | None) -> int:
-    data = data_module(config)
-    gan = loading.build(config)
-    if config["init_from"]:
-        _announce(*loading.initialise_from(gan, config["init_from"]), config["init_from"])
-    if resume:
-        gan.set_extra_state(resume["state"]["_extra_state"])
-    if config["compile"]:
-        gan.generator.compile()
-        gan.discriminator.compile()
-    data.begin(gan.samples_seen, gan.batch_plan if gan.batch_plan(0) else None)
-    plain_yaml.save(config, directory / "config.yaml")
-    callbacks, signals = _callbacks(config, directory, resume)
+def _train_in(directory: Path, config: dict[str, Any]) -> int:
     _quiet()
+    resume = _to_resume(directory) if config["resume"] else None
+    data, gan = data_module(config), _prepared(config, resume)
+    data.begin(gan.samples_seen, gan.batch_plan if gan.batch_plan(0) else None)
+    if rank() == 0:
+        _check_space(directory, gan)
+        plain_yaml.save(config, directory / "config.yaml")
+    callbacks, signals = _callbacks(config, directory, resume)
     if config["max_samples"] == 0:
         next(c for c in callbacks if isinstance(c, Description)).write_untrained(gan, data)
-        print(f"composed and built, nothing trained: {directory}")
+        _say(f"composed and built, nothing trained: {directory}")
+        return 0
+    if resume and gan.samples_seen >= config["max_samples"]:
+        _say(f"already finished: {gan.samples_seen} samples seen of max_samples={config['max_samples']}; a larger max_samples trains on")
         return 0
     trainer = _trainer(config, callbacks, _loggers(config, directory))
-    print(f"{directory}: {config['model'].get('name')} on {config['data']['name']}, {trainer.world_size} process(es) on "
-          f"{config['trainer']['accelerator']}, {config['trainer']['precision']}, {config['trainer']['threads']} threads")
+    _say(f"{directory}: {config['model'].get('name')} on {config['data']['name']}, {trainer.world_size} process(es) on "
+         f"{config['trainer']['accelerator']}, {config['trainer']['precision']}, {config['trainer']['threads']} threads")
     try:
         trainer.fit(gan, data)
     except NonFinite as stop:
-        print(f"stopped: {stop}\nthe last good checkpoint is in {directory / 'checkpoints'}")
+        _say(f"stopped: {stop}\nthe last good checkpoint is in {directory / 'checkpoints'}")
         return 3
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-    if trainer.interrupted:
-        return 130
-    return signals.exit_code
+    return 130 if trainer.interrupted else signals.exit_code
 
 
-def _announce(matched: list[str], missing: list[str], source: str) -> None:
-    print(f"init_from {source}: {len(matched)} tensors matched, {len(missing)} stay as new" + (f": {', '.join(missing)}" if missing else ""))
+def _to_resume(directory: Path) -> dict[str, Any]:
+    path, broken = checkpoint.newest_good(directory / "checkpoints")
+    for remark in broken:
+        _say(f"skipped {remark}")
+    _say(f"resuming {directory} from {path.name}")
+    return checkpoint.read(path)
+
+
+def _prepared(config: dict[str, Any], resume: dict[str, Any] | None) -> GAN:
+    gan = loading.build(config)
+    if config["init_from"] and not resume:
+        matched, missing = loading.initialise_from(gan, config["init_from"])
+        _say(f"init_from {config['init_from']}: {len(matched)} tensors matched, {len(missing)} stay as new"
+             + (f": {', '.join(missing)}" if missing else ""))
+    if resume:
+        gan.set_extra_state(resume["state"]["_extra_state"])  # the position of the data depends on it
+    if config["compile"]:
+        gan.generator.compile()
+        gan.discriminator.compile()
+    return gan
+
+
+def _check_space(directory: Path, gan: GAN) -> None:
+    """Four checkpoints must fit: two kept, the best, and the one being written; Adam keeps two numbers a weight."""
+    needed = 4 * 3 * sum(p.numel() * p.element_size() for p in gan.parameters())
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        raise ConfigError(f"{directory}: {needed / 2**20:.0f} MiB are needed for checkpoints, {free / 2**20:.0f} MiB are free; "
+                          f"free some space or choose another output_dir")
+
+
+def _say(text: str) -> None:
+    if rank() == 0:
+        print(text, flush=True)
 
 
 def _quiet() -> None:
     """Lightning's hints about settings that are deliberate here."""
-    import logging
-
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for text in (".*does not have many workers.*", ".*`training_step` returned `None`.*", ".*isinstance.*LeafSpec.*", ".*barrier.*"):
         warnings.filterwarnings("ignore", text)
-
-
-def git_commit(folder: Path) -> str | None:
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or None

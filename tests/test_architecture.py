@@ -34,7 +34,7 @@ KNOW_HYDRA = ("config", "overrides", "command", "train", "benchmark")
 BANNED_CALLS = (
     "pickle.load", "pickle.loads", "pickle.Unpickler", "torch.hub.load", "torch.hub.load_state_dict_from_url",
     "torch.export.load", "joblib.load", "yaml.load", "yaml.full_load", "yaml.unsafe_load", "os.system",
-    "hydra.utils.instantiate", "hydra.utils.get_class", "hydra.utils.get_object", "eval", "exec", "__import__",
+    "hydra.utils.instantiate", "hydra.utils.get_class", "hydra.utils.get_object", "eval", "exec",
 )  # fmt: skip
 BANNED_METHODS = ("extractall", "load_from_checkpoint", "get_class", "get_object")
 BANNED_OPTIONS = (("weights_only", False), ("shell", True), ("allow_pickle", True))
@@ -42,7 +42,7 @@ BANNED_OPTIONS = (("weights_only", False), ("shell", True), ("allow_pickle", Tru
 
 def unit(module: str) -> str:
     """gan_zoo.data.images -> data: the part that has a place in the order."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 def level(module: str) -> int:

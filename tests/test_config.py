@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
@@ -33,7 +34,7 @@ def composed(*overrides: str) -> dict[str, Any]:
     return validate(compose(overrides))
 
 
-# Command lines that cannot be right, with parts of the message each gets: what came, what was wanted, the nearest.
+# Command lines that cannot be right, with parts of the message that each gets.
 BAD_COMMAND_LINES: list[tuple[list[str], list[str]]] = [
     (["model=dcgna"], ["model: 'dcgna' came", "did you mean model=dcgan?"]),
     (["modle=dcgan"], ["modle: no such key", "did you mean model?"]),
@@ -94,17 +95,17 @@ BAD_COMMAND_LINES: list[tuple[list[str], list[str]]] = [
     (["model.optimizer.discriminator.lr=nan"], ["model.optimizer.discriminator.lr: nan came"]),
     (["model.optimizer.generator.betas=[0.5,1.0]"], ["model.optimizer.generator.betas[1]: 1.0 came", "< 1"]),
     (["model.optimizer.generator.betas=[0.5]"], ["model.optimizer.generator.betas: [0.5] came, a list of 2"]),
-    (["model.optimizer.generator.name=adm"], ["model.optimizer.generator.name: 'adm' came", "did you mean adam?"]),
-    (["model.optimizer.generator.lr={name: linaer}"], ["generator.lr.name: 'linaer' came", "did you mean linear?"]),
-    (["model.optimizer.generator.lr={name: linear, value: 1e-3}"], ["generator.lr.to: nothing came, a number"]),
+    (["model.optimizer.generator.name=adm"], ["generator.name: 'adm' came", "did you mean adam?"]),
+    (["model.optimizer.generator.lr={name: linaer}"], ["lr.name: 'linaer' came", "did you mean linear?"]),
+    (["model.optimizer.generator.lr={name: linear, value: 1e-3}"], ["lr.to: nothing came, a number"]),
     (["model.weights={critic: {l1: 1.0}}"], ["model.weights.critic: no such key", "discriminator"]),
     (["loss.name=hinje"], ["loss.name: 'hinje' came", "did you mean hinge?"]),
     (["loss=hinge", "loss.labels={real: 0.9}"], ["loss.labels came, but Hinge has no labels"]),
     (["regularizer.parts={r3: {}}"], ["regularizer.parts may hold", "r3"]),
     (["data.batch_size=0"], ["data.batch_size: 0 came"]),
     (["data.batch_size=64.5"], ["data.batch_size: 64.5 came, an integer"]),
-    (["data.batch_size=64", "trainer.devices=3"], ["data.batch_size: 64 came", "3 devices", "63 or 66 would work"]),
-    (["data._target_=gan_zoo.data.images.Digit"], ["data._target_: 'gan_zoo.data.images.Digit' came", "Digits?"]),
+    (["data.batch_size=64", "trainer.devices=3"], ["batch_size: 64 came", "3 devices", "63 or 66 would"]),
+    (["data._target_=gan_zoo.data.images.Digit"], ["data._target_: 'gan_zoo.", "Digits?"]),
     (["data._target_=os.system"], ["data._target_: 'os.system' came, a subclass of DataModule was wanted"]),
     (["data._target_=no_such_module.Data"], ["there is no module no_such_module"]),
     (["model.name=dcgna"], ["model.name: 'dcgna' came; did you mean dcgan?"]),
@@ -138,7 +139,7 @@ def test_all_problems_are_told_at_once() -> None:
     assert lines[0] == "4 settings cannot be right:" and len(lines) == 5
 
 
-# --- what is composed ------------------------------------------------------------------------------------------------
+# --- what is composed ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -219,7 +220,7 @@ def test_a_config_survives_yaml(own_folder: Path) -> None:
     assert validate(plain(own_folder / "config.yaml"), local=False) == config
 
 
-# --- random configs --------------------------------------------------------------------------------------------------
+# --- random configs -----------------------------------------------------------------------------------------
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.just("${seed}")
@@ -305,7 +306,7 @@ def test_any_mutated_config_is_accepted_or_refused(data: st.DataObject) -> None:
     accepted_or_refused(lambda: config)
 
 
-# --- annotations -----------------------------------------------------------------------------------------------------
+# --- annotations --------------------------------------------------------------------------------------------
 
 
 class Inner:
@@ -426,7 +427,7 @@ def test_arguments_read_from_the_source_are_those_of_the_class() -> None:
         assert declared(f"gan_zoo.models.{model}", None) == set(signature(kind).arguments)
 
 
-# --- files from strangers --------------------------------------------------------------------------------------------
+# --- files from strangers -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -465,10 +466,24 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(own_folder: Path) -> No
             plain(own_folder / name)
 
 
-@pytest.mark.parametrize("target", ["os.system", "torch.load", "gan_zoo.data.images.torch.load", "numpy.load", "gan_zoo.models.dcgan.DCGAN",
-                                    "gan_zoo.data.images.os", "tests.test_config.Evil", "", None, 3, ["os.system"]])  # fmt: skip
+FOREIGN_CLASSES = [
+    "os.system",
+    "torch.load",
+    "numpy.load",
+    "gan_zoo.data.images.torch.load",
+    "gan_zoo.data.images.os",
+    "gan_zoo.models.dcgan.DCGAN",
+    "tests.test_config.Evil",
+    "",
+    None,
+    3,
+    ["os.system"],
+]
+
+
+@pytest.mark.parametrize("target", FOREIGN_CLASSES)
 def test_a_strangers_data_class_comes_from_gan_zoo_data_or_not_at_all(target: Any) -> None:
-    with pytest.raises(ConfigError, match="data._target_"):
+    with pytest.raises(ConfigError, match=r"data\._target_"):
         load_data_class(target)
 
 
@@ -477,7 +492,7 @@ def test_a_strangers_data_class_must_be_defined_where_it_is_named(monkeypatch: p
 
     foreign = type("Foreign", (images.Digits,), {"__module__": "elsewhere"})
     monkeypatch.setattr(images, "Foreign", foreign, raising=False)
-    with pytest.raises(ConfigError, match="which gan_zoo.data.images only imports"):
+    with pytest.raises(ConfigError, match=r"which gan_zoo\.data\.images only imports"):
         load_data_class("gan_zoo.data.images.Foreign")
     assert load_data_class("gan_zoo.data.images.Digits").__name__ == "Digits"
 
@@ -512,15 +527,15 @@ def test_a_missing_installation_of_configs_is_named(
     monkeypatch: pytest.MonkeyPatch, own_folder: Path
 ) -> None:
     monkeypatch.setattr(configs, "PACKAGE", own_folder / "package")
-    with pytest.raises(ConfigError, match="no conf/config.yaml"):
+    with pytest.raises(ConfigError, match=r"no conf/config\.yaml"):
         conf_dir()
 
 
-# --- commands --------------------------------------------------------------------------------------------------------
+# --- commands -----------------------------------------------------------------------------------------------
 
 
-def draw(*, run: str, n: PositiveInt = 64, caption: str | None = None, spread: float = 1.0, size: list[int] | int = 8,
-         grid: bool = False) -> dict[str, Any]:  # fmt: skip
+def draw(*, run: str, n: PositiveInt = 64, caption: str | None = None, spread: float = 1.0,
+         size: list[int] | int = 8, grid: bool = False) -> dict[str, Any]:  # fmt: skip
     """Draws samples."""
     return {"run": run, "n": n, "caption": caption, "spread": spread, "size": size, "grid": grid}
 
@@ -580,10 +595,8 @@ def test_bad_arguments_of_a_command_are_refused(argv: list[str], message: str) -
 
 @given(st.lists(st.text(max_size=30), max_size=3))
 def test_any_arguments_are_accepted_or_refused(argv: list[str]) -> None:
-    try:
-        parse_arguments([text for text in argv if text not in ("-h", "--help")], draw)
-    except ConfigError:
-        pass
+    with contextlib.suppress(ConfigError):
+        assert "run" in parse_arguments([text for text in argv if text not in ("-h", "--help")], draw)
 
 
 @pytest.mark.parametrize("error", [ConfigError("too odd"), DataError("x.png", "too odd")])
@@ -651,7 +664,7 @@ def test_hydra_writes_nothing_beside_a_run(monkeypatch: pytest.MonkeyPatch, own_
     assert list(own_folder.iterdir()) == []
 
 
-# --- help ------------------------------------------------------------------------------------------------------------
+# --- help ---------------------------------------------------------------------------------------------------
 
 
 def test_help_lists_every_choice_with_a_line_and_fits_110_columns() -> None:
@@ -674,7 +687,9 @@ def without_torch(code: str) -> subprocess.CompletedProcess[str]:
     [
         "from gan_zoo.help import train_help; train_help()",
         "import gan_zoo.config; gan_zoo.config.compose()",
-        "from gan_zoo.config import compose\ntry: compose(['model.n_critc=1'])\nexcept ValueError as error: assert 'n_critic' in str(error)",
+        "from gan_zoo.config import compose\n"
+        "try: compose(['model.n_critc=1'])\n"
+        "except ValueError as error: assert 'n_critic' in str(error)",
         "sys.argv = ['train', '--help']\nfrom gan_zoo.command import application; application(print)",
     ],
 )

@@ -67,9 +67,9 @@ def test_a_scheduled_learning_rate_is_used_at_each_step() -> None:
 
 
 def test_a_scheduled_momentum_is_used_at_each_step() -> None:
-    rising = {"name": "linear", "value": 0.0, "to": 1.0, "length": 20}  # 0, 0.5, 1
+    rising = {"name": "linear", "value": 0.5, "to": 1.0, "length": 20}  # 0.5, 0.75, 1
     path = stepped([1.0, 1.0, 1.0], {"name": "sgd", "lr": 0.1, "momentum": rising})
-    assert path == pytest.approx([0.9, 0.9 - 0.15, 0.75 - 0.25])  # velocities 1, 0.5 + 1, 1.5 + 1
+    assert path == pytest.approx([0.9, 0.9 - 0.175, 0.725 - 0.275])  # velocities 1, 0.75 + 1, 1.75 + 1
 
 
 def test_a_scheduled_beta1_replaces_the_first_beta() -> None:

@@ -35,8 +35,8 @@ TABLES: list[tuple[dict[str, Any], dict[int, float]]] = [
      {0: 0.0, 800_000: 0.0, 1_200_000: 0.5, 1_600_000: 1.0, 2_000_000: 1.0}),
     # Goodfellow et al. 2014: batches of 100, the rate divided by 1.000004 after each, floor 1e-6; momentum 0.5 to 0.7
     ({"name": "exponential", "value": 0.1, "factor": 1 / 1.000004, "every": 100, "floor": 1e-6},
-     {0: 0.1, 100: 0.1 / 1.000004, 50_000: 0.1 / 1.000004**500, 12_500_000: 0.1 * math.exp(-0.499999), 287_823_000: 1.0000004e-6,
-      287_824_000: 1e-6}),
+     {0: 0.1, 100: 0.1 / 1.000004, 50_000: 0.1 / 1.000004**500, 12_500_000: 0.1 * math.exp(-0.499999),
+      287_800_000: 0.1 / 1.000004**2_878_000, 287_900_000: 1e-6}),  # the floor comes after 2,878,237 updates
     ({"name": "linear", "value": 0.5, "to": 0.7, "length": 250 * 50_000}, {0: 0.5, 125 * 50_000: 0.6, 250 * 50_000: 0.7, 10**8: 0.7}),
     # Keras's RMSprop(2e-4, decay=6e-8): lr / (1 + decay * iterations), batches of 256
     ({"name": "inverse_time", "value": 2e-4, "decay": 6e-8, "every": 256}, {0: 2e-4, 256 * 10**4: 2e-4 / 1.0006, 256 * 10**6: 2e-4 / 1.06}),

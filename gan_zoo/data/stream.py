@@ -10,6 +10,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
+from gan_zoo import chance
 from gan_zoo.schema import ConfigError
 
 Key = tuple[int, int, int]  # (index, epoch, resolution)
@@ -38,7 +39,7 @@ class Order:
     def epoch(self, number: int) -> Tensor:
         """Indices of one epoch, int64 [size]; a function of (seed, number) alone."""
         if number != self._epoch:
-            generator = torch.Generator().manual_seed(hash((self.seed, number)) % 2**63)
+            generator = torch.Generator().manual_seed(chance.mix(self.seed, "order", number))
             if self.weights is None:
                 self._indices = torch.randperm(self.size, generator=generator)
             else:

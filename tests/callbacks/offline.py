@@ -12,7 +12,7 @@ BLOCK, HEADER = 32768, 7
 
 
 def frames(content: bytes) -> Iterator[bytes]:
-    """Whole records: a header of crc (4 bytes), length (2) and kind (1: full, 2: first, 3: middle, 4: last), then data."""
+    """Whole records; a part has crc (4 bytes), length (2), kind (1 full, 2 first, 3 middle, 4 last), data."""
     at, parts = HEADER, b""  # the file begins with a header of its own
     while at + HEADER <= len(content):
         left = BLOCK - at % BLOCK
@@ -30,7 +30,7 @@ def frames(content: bytes) -> Iterator[bytes]:
 
 
 def wandb_records(folder: Path) -> dict[str, list[Any]]:
-    """history: a dict for each logged row; metrics: (name or glob, its axis) as defined, in order; config: of the run."""
+    """history: a dict for each logged row; metrics: (name or glob, its axis) in the order of definition."""
     from wandb.proto.wandb_internal_pb2 import Record
 
     (file,) = folder.rglob("*.wandb")
@@ -39,9 +39,16 @@ def wandb_records(folder: Path) -> dict[str, list[Any]]:
         record = Record()
         record.ParseFromString(frame)
         if record.HasField("history"):
-            found["history"].append({"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item})
+            found["history"].append(
+                {
+                    "/".join(item.nested_key) or item.key: json.loads(item.value_json)
+                    for item in record.history.item
+                }
+            )
         elif record.HasField("metric"):
-            found["metrics"].append((record.metric.glob_name or record.metric.name, record.metric.step_metric))
+            found["metrics"].append(
+                (record.metric.glob_name or record.metric.name, record.metric.step_metric)
+            )
         elif record.HasField("config"):
             found["config"] += [(item.key, item.value_json) for item in record.config.update]
     return found

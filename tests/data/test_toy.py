@@ -147,7 +147,7 @@ def test_fresh_points_keep_their_modes_so_that_they_can_be_weighted():
     module = make("eight_gaussians")
     first, second = whole(module, 0), whole(module, 1)
     assert torch.equal(first["condition"], second["condition"])
-    assert not (first["real"] == second["real"]).any()
+    assert not (first["real"] == second["real"]).all(1).any()
     correlation = torch.corrcoef(
         (torch.stack([first["real"], second["real"]]) - module.modes()[first["condition"]]).flatten(1)
     )[0, 1]
@@ -272,7 +272,7 @@ def test_triangles_are_black_on_white_at_any_size_and_smaller_ones_are_box_means
     assert real.dtype == torch.uint8
     assert real.shape == (20, 1, 28, 28)
     assert (real[:, :, 0, 0] == 255).all()
-    assert (real[:, :, 14, 14] == 0).all()
+    assert (real[:, :, 12:16, 12:16].amin((1, 2, 3)) == 0).all()
     small = module.train_set().__getitems__([(index, 0, 7) for index in range(20)])["real"].double()
     expected = real.double().reshape(20, 1, 7, 4, 7, 4).mean((3, 5))
     assert (small - expected).abs().max() <= 0.5

@@ -1,4 +1,4 @@
-"""Fixed arrays that every machine and library version makes alike: the references of the parity tests saw these."""
+"""Fixed arrays that every machine and library version makes alike: the references saw these."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def fixed(count: int, dimensions: int, step: float = 1.7, shift: float = 0.0) -> Tensor:
-    """float64 [count, dimensions]: the fractional part of a quadratic sequence (Weyl), spread over [shift, shift + 1)."""
+    """float64 [count, dimensions] in [shift, shift + 1): fractional parts of a quadratic sequence."""
     at = torch.arange(1, count * dimensions + 1, dtype=torch.float64)
     return (at * at * step * 0.6180339887498949 % 1).reshape(count, dimensions) + shift
 

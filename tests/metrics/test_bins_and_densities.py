@@ -21,13 +21,19 @@ def normal(n: int, d: int, seed: int) -> torch.Tensor:
 
 def test_the_proportion_test_equals_the_textbook():
     # 30 of 200 against 60 of 250: pooled 0.2, z = -0.09 / sqrt(0.16 (1/200 + 1/250)) = -2.3717
-    p = two_proportion_p(torch.tensor([0.15]).double(), 200, torch.tensor([0.24]).double(), 250)
-    assert p.item() == pytest.approx(2 * scipy.stats.norm.sf(0.09 / math.sqrt(0.16 * (1 / 200 + 1 / 250))), abs=1e-12)
+    p = two_proportion_p(
+        torch.tensor([0.15], dtype=torch.float64), 200, torch.tensor([0.24], dtype=torch.float64), 250
+    )
+    assert p.item() == pytest.approx(
+        2 * scipy.stats.norm.sf(0.09 / math.sqrt(0.16 * (1 / 200 + 1 / 250))), abs=1e-12
+    )
     assert two_proportion_p(torch.zeros(1).double(), 5, torch.zeros(1).double(), 9).item() == 1.0
 
 
 def test_its_jensen_shannon_divergence_has_the_known_ends():
-    assert jensen_shannon(torch.tensor([1.0, 3.0]), torch.tensor([10.0, 30.0])) == pytest.approx(0.0, abs=1e-12)
+    assert jensen_shannon(torch.tensor([1.0, 3.0]), torch.tensor([10.0, 30.0])) == pytest.approx(
+        0.0, abs=1e-12
+    )
     assert jensen_shannon(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 7.0])) == pytest.approx(math.log(2))
     # p = (1/2, 1/2), q = (1, 0): m = (3/4, 1/4)
     expected = 0.5 * (0.5 * math.log(2 / 3) + 0.5 * math.log(2)) + 0.5 * math.log(4 / 3)
@@ -91,13 +97,17 @@ def test_many_parzen_centres_are_the_mixture_and_blocks_do_not_matter(monkeypatc
 def test_far_samples_are_finite_and_the_bandwidth_is_chosen_on_validation():
     far = torch.full((1, 784), 50.0)
     assert math.isfinite(parzen_log_likelihood(far, torch.zeros(1, 784), 0.1).item())
-    assert BANDWIDTHS[0] == pytest.approx(0.1) and BANDWIDTHS[-1] == pytest.approx(1.0) and len(BANDWIDTHS) == 10
-    # one centre at 0 and validation of deviation 0.46: the likeliest bandwidth on the grid is 10^(-3/9) = 0.464
+    assert (
+        BANDWIDTHS[0] == pytest.approx(0.1) and BANDWIDTHS[-1] == pytest.approx(1.0) and len(BANDWIDTHS) == 10
+    )
+    # one centre at 0, validation of deviation 0.464: the likeliest bandwidth on the grid is 10^(-3/9)
     assert choose_bandwidth(0.464 * normal(500, 10, 0), torch.zeros(1, 10)) == pytest.approx(10 ** (-3 / 9))
     score = parzen_score(torch.zeros(1, 10), 0.464 * normal(500, 10, 0), 0.464 * normal(400, 10, 1))
     expected = -10 * (math.log(0.464 * math.sqrt(2 * math.pi)) + 0.5)  # minus the entropy
     assert score.log_likelihood == pytest.approx(expected, abs=5 * score.standard_error)
-    assert score.standard_error == pytest.approx(math.sqrt(10 / 2 / 400), rel=0.2)  # variance of chi^2_10 / 2 is 5
+    assert score.standard_error == pytest.approx(
+        math.sqrt(10 / 2 / 400), rel=0.2
+    )  # variance of chi^2_10 / 2 is 5
 
 
 def test_the_p_value_of_an_accuracy_is_the_normal_tail():

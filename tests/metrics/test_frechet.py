@@ -20,7 +20,7 @@ def gaussian(mean: list[float], covariance: Tensor) -> Moments:
 
 
 def test_it_equals_torch_fidelitys_and_scipys_figure():
-    # torch-fidelity 0.4.0: fid_statistics_to_metric(fid_features_to_statistics(real), ...(fake)); scipy.linalg.sqrtm alike
+    # torch-fidelity 0.4.0: fid_statistics_to_metric of fid_features_to_statistics; scipy.linalg.sqrtm alike
     assert frechet_distance(*real_and_fake()) == pytest.approx(0.280454834220208, abs=1e-12)
 
 
@@ -34,7 +34,9 @@ def test_it_equals_a_live_torch_fidelity_where_that_is_installed():
 
 def test_shifted_gaussians_are_their_squared_distance_apart():
     one = gaussian([0.0, 0.0], torch.eye(2))
-    assert frechet_distance_of_moments(one, gaussian([3.0, 4.0], torch.eye(2))) == pytest.approx(25.0, abs=1e-12)
+    assert frechet_distance_of_moments(one, gaussian([3.0, 4.0], torch.eye(2))) == pytest.approx(
+        25.0, abs=1e-12
+    )
 
 
 def test_commuting_gaussians_have_the_closed_form():
@@ -52,7 +54,7 @@ def test_covariances_that_do_not_commute_agree_with_scipys_matrix_root():
 
 
 def test_fewer_samples_than_dimensions_are_no_trouble():
-    # rank-deficient covariances, where sqrtm fails: tr (AB)^1/2 is the nuclear norm of the cross product of the data
+    # where sqrtm of the singular product fails: tr (AB)^1/2 is the nuclear norm of the data's cross product
     a, b = fixed(10, 60), fixed(12, 60, step=2.3)
     centred = [one - one.mean(0) for one in (a, b)]
     root = torch.linalg.svdvals(centred[0] @ centred[1].T).sum() / (9 * 11) ** 0.5

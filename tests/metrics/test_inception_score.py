@@ -19,7 +19,9 @@ def rows(seed: int, n: int = 12, k: int = 4, sharp: float = 2.0) -> torch.Tensor
 def test_it_equals_torch_fidelitys_figures():
     # torch-fidelity 0.4.0: isc_features_to_metric(6 * fixed(40, 5), splits, shuffle=False)
     p = (6 * fixed(40, 5)).softmax(1)
-    assert inception_score(p, 4, seed=None) == pytest.approx((1.7458260650654815, 0.17092810572065414), abs=1e-12)
+    assert inception_score(p, 4, seed=None) == pytest.approx(
+        (1.7458260650654815, 0.17092810572065414), abs=1e-12
+    )
     assert inception_score(p, 1, seed=None) == pytest.approx((1.837243089901076, 0.0), abs=1e-12)
 
 
@@ -48,7 +50,9 @@ def test_the_mode_score_is_the_inception_score_of_one_split():
     # Zhou et al. 2018: the terms in the real marginal cancel
     fake, real = rows(0), rows(1)
     assert mode_score(fake, real) == pytest.approx(inception_score(fake, 1).mean, abs=1e-12)
-    assert mode_score(fake, torch.eye(4, dtype=torch.float64)[:2]) == pytest.approx(inception_score(fake, 1).mean)
+    assert mode_score(fake, torch.eye(4, dtype=torch.float64)[:2]) == pytest.approx(
+        inception_score(fake, 1).mean
+    )
 
 
 def test_the_modified_score_equals_the_double_loop():

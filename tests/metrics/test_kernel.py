@@ -42,7 +42,7 @@ def test_the_biased_form_of_a_set_with_itself_is_zero_and_the_unbiased_one_below
 
 
 def test_its_expectation_for_shifted_gaussians_is_the_closed_form():
-    # k = exp(-|x-y|^2 / 2s^2), x ~ N(0, 1), y ~ N(a, 1), s = 1: E k(x, x') = 1/sqrt(3), E k(x, y) = e^(-a^2/6)/sqrt(3)
+    # x ~ N(0, 1), y ~ N(a, 1), bandwidth 1: E k(x, x') = 1/sqrt(3), E k(x, y) = e^(-a^2/6)/sqrt(3)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2000, 1, generator=generator, dtype=torch.float64)
     y = torch.randn(2000, 1, generator=generator, dtype=torch.float64) + 1
@@ -81,6 +81,8 @@ def test_the_cubic_kernel_of_orthogonal_vectors_is_one():
 
 def test_the_median_bandwidth_is_the_median_distance():
     points = torch.tensor([[0.0], [1.0], [3.0]])  # distances 1, 2, 3
-    assert median_bandwidth(points[:2], points[1:], most=100) == pytest.approx(1.0)  # points 0, 1, 1, 3: 0 1 1 2 2 3
+    assert median_bandwidth(points[:2], points[1:], most=100) == pytest.approx(
+        1.0
+    )  # points 0, 1, 1, 3: 0 1 1 2 2 3
     with pytest.raises(ValueError, match="identical"):
         median_bandwidth(torch.zeros(4, 2), torch.zeros(4, 2))

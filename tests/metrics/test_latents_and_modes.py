@@ -53,7 +53,7 @@ def test_a_linear_generator_has_the_closed_form_path_length(where):
 
 
 def test_on_the_sphere_an_identity_generator_moves_by_the_squared_angle():
-    # slerp moves at constant speed: |dz / dt| = angle, so d / epsilon^2 = angle^2 (unit) or Z angle^2 (sphere)
+    # slerp has constant speed, |dz / dt| = angle: d / epsilon^2 = angle^2 (unit) or Z angle^2 (sphere)
     generator = torch.Generator().manual_seed(0)
     a, b = (one / one.norm(dim=1, keepdim=True) for one in (draw(16, generator), draw(16, generator)))
     squared_angle = float((a * b).sum(1).acos().square().mean())
@@ -74,13 +74,23 @@ def test_slerp_stays_on_the_sphere_and_ends_where_it_should():
 def test_the_percentiles_drop_the_tails():
     values = iter([torch.arange(100.0)])
     got = perceptual_path_length(
-        lambda z: z, draw, distance=lambda a, b: next(values) * 1e-8, pairs=100, batch=100, percentiles=(1, 99)
+        lambda z: z,
+        draw,
+        distance=lambda a, b: next(values) * 1e-8,
+        pairs=100,
+        batch=100,
+        percentiles=(1, 99),
     )
     # numpy's "lower" of 0.99 and "higher" of 98.01 over 0 ... 99: 0 and 99, as the authors take them
     assert got.kept == 100 and got.mean == pytest.approx(49.5, rel=1e-6)
     values = iter([torch.arange(100.0)])
     got = perceptual_path_length(
-        lambda z: z, draw, distance=lambda a, b: next(values) * 1e-8, pairs=100, batch=100, percentiles=(10, 90)
+        lambda z: z,
+        draw,
+        distance=lambda a, b: next(values) * 1e-8,
+        pairs=100,
+        batch=100,
+        percentiles=(10, 90),
     )
     assert got.kept == 82 and got.mean == pytest.approx(50.5 - 1, abs=0.6)
 
@@ -140,7 +150,9 @@ def test_uniform_triples_cover_the_thousand_modes_and_collapse_is_counted():
     numbers = torch.randint(1000, (26_000,), generator=torch.Generator().manual_seed(0))
     found = stacked_modes(numbers)
     assert found.modes == 1000
-    assert found.reverse_kl == pytest.approx(999 / (2 * 26_000), rel=0.15)  # chi-squared bias of an empirical KL
+    assert found.reverse_kl == pytest.approx(
+        999 / (2 * 26_000), rel=0.15
+    )  # chi-squared bias of an empirical KL
     assert stacked_modes(torch.tensor([5, 5, 5]))[:2] == (1, pytest.approx(math.log(1000)))
     with pytest.raises(ValueError, match="class 1000 does not exist"):
         stacked_modes(torch.tensor([1000]))
@@ -154,7 +166,9 @@ def test_the_class_report_names_the_missing_the_frequent_and_the_collapsed():
     assert (first.fake_share, second.fake_share, third.fake_share) == (0.75, 0.25, 0.0)
     assert first.name == "a" and first.variety_ratio == pytest.approx(1.0, abs=0.25)
     assert second.variety_ratio == pytest.approx(0.0, abs=1e-9) and math.isnan(third.variety_ratio)
-    pair = class_report(torch.eye(1).repeat(2, 1), torch.eye(1).repeat(2, 1), torch.tensor([[0.0], [3.0]]), torch.eye(2))
+    pair = class_report(
+        torch.eye(1).repeat(2, 1), torch.eye(1).repeat(2, 1), torch.tensor([[0.0], [3.0]]), torch.eye(2)
+    )
     assert pair[0].variety == pytest.approx(9.0)  # the squared distance of the only pair
 
 
@@ -206,7 +220,9 @@ def test_nearest_training_samples_are_found_with_exact_distances():
 
 def test_copied_training_samples_are_told_from_honest_ones():
     train, held_out = normal(500, 8, 0), normal(500, 8, 1)
-    assert training_copies(normal(500, 8, 2), train, held_out, quantile=0.1).share == pytest.approx(0.1, abs=0.05)
+    assert training_copies(normal(500, 8, 2), train, held_out, quantile=0.1).share == pytest.approx(
+        0.1, abs=0.05
+    )
     assert training_copies(train[:100] + 1e-4, train, held_out, quantile=0.1).share == 1.0
 
 

@@ -96,7 +96,12 @@ def test_nearest_equals_the_full_matrix_with_and_without_self(small_blocks):
     got, index = nearest(a, b, 4)
     torch.testing.assert_close(got, expected.values[:, :4], rtol=1e-9, atol=1e-12)
     assert torch.equal(index, expected.indices[:, :4])
-    own = torch.cdist(a, a, compute_mode="donot_use_mm_for_euclid_dist").square().fill_diagonal_(torch.inf).sort(1)
+    own = (
+        torch.cdist(a, a, compute_mode="donot_use_mm_for_euclid_dist")
+        .square()
+        .fill_diagonal_(torch.inf)
+        .sort(1)
+    )
     assert torch.equal(nearest(a, a, 3, exclude_self=True)[1], own.indices[:, :3])
     with pytest.raises(ValueError, match="between 1 and 29"):
         nearest(a, a, 30, exclude_self=True)

@@ -1,0 +1,183 @@
+"""Samples from latents that are fixed for the whole run, beside real ones, and their film."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from torch import Tensor
+
+from gan_zoo import chance, media
+from gan_zoo.callbacks.clock import crosses, play_of
+from gan_zoo.callbacks.recorder import Watcher, samples_in, undisturbed, watchers
+from gan_zoo.data.stream import BatchDataset, DataModule
+from gan_zoo.gan import GAN, Batch
+from gan_zoo.schema import ConfigError
+
+_NAME = re.compile(r"\d{10,}\.\w+")
+
+
+class View(NamedTuple):
+    """What is drawn each time: n samples; for models of classes, their classes, and how many make a row."""
+
+    n: int
+    columns: int | None = None
+    condition: Tensor | None = None
+    latent: Tensor | None = None
+
+
+class Pictures(Watcher):
+    """samples/<samples_seen>.png before the first step, each `every` samples and at the end; their film.
+
+    directory: the run directory. n: samples in a picture, None for what suits the modality. A model of
+    classes shows one row a class and one column a latent. The same seed gives the same latents, hence the
+    same files after a resume. samples/real.png shows real ones in the same layout.
+    """
+
+    def __init__(self, directory: str | Path, every: int, n: int | None = None, seed: int = 0) -> None:
+        if every < 1 or (n is not None and n < 1):
+            raise ConfigError(f"pictures need every >= 1 (samples) and n >= 1, got every={every} and n={n}")
+        self.directory, self.every, self.n, self.seed = Path(directory), every, n, seed
+        self.folder = self.directory / "samples"
+        self._last_regular, self._last = -1, -1  # positions
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"last": self._last_regular}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._last_regular = self._last = int(state_dict["last"])
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        gan, data = play_of(pl_module), trainer.datamodule  # type: ignore[attr-defined]
+        if not isinstance(data, DataModule):
+            raise ConfigError(
+                f"pictures need a data module of gan_zoo, got {type(data).__name__}; "
+                f"pass datamodule= to Trainer.fit"
+            )
+        if gan.samples_seen == 0:
+            self._last_regular = self._last = -1
+        self.medium = media.medium_of(data.modality)
+        self.view = view_of(gan, data, self.n or self.medium.samples, self.seed)
+        with undisturbed(gan):
+            self.real = real_samples(gan, data, self.view, self.seed)
+        if trainer.is_global_zero:
+            self._forget_later_ones()
+            if gan.samples_seen == 0 or not self._path("real").exists():
+                self._write(trainer, gan, "real", self.real)
+        if gan.samples_seen == 0:
+            self._show_regular(trainer, gan)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        gan = play_of(pl_module)
+        if crosses(gan.samples_seen - samples_in(batch, trainer), gan.samples_seen, self.every):
+            self._show_regular(trainer, gan)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        gan = play_of(pl_module)
+        if gan.samples_seen != self._last:
+            self._show(trainer, gan)  # the watchers are not told: a run that goes on has no such moment
+        self._film(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._film(trainer)
+
+    def _show_regular(self, trainer: Trainer, gan: GAN) -> None:
+        samples = self._show(trainer, gan)
+        self._last_regular = gan.samples_seen
+        for watcher in watchers(trainer):
+            watcher.on_samples(trainer, gan, samples, self.real)
+
+    def _show(self, trainer: Trainer, gan: GAN) -> Tensor:
+        with undisturbed(
+            gan
+        ):  # on all ranks: the others would wait anyway, and no layer that synchronises hangs
+            samples = gan.sample(
+                self.view.n, seed=self.seed, condition=self.view.condition, latent=self.view.latent
+            )
+        if trainer.is_global_zero:
+            self._write(trainer, gan, "samples", samples)
+        self._last = gan.samples_seen
+        return samples
+
+    def _write(self, trainer: Trainer, gan: GAN, name: str, samples: Tensor) -> None:
+        behind = self.real if name == "samples" else None
+        content = self.medium.render(samples, behind, self.view.columns)
+        stem = f"{gan.samples_seen:010d}" if name == "samples" else name
+        media.publish(self._path(stem), self.medium.encode(content))
+        if self.medium.suffix == ".png":
+            send_picture(trainer, name, content, gan.samples_seen)
+
+    def _path(self, stem: str) -> Path:
+        return self.folder / f"{stem}{self.medium.suffix}"
+
+    def _all(self) -> list[Path]:
+        return sorted(path for path in self.folder.glob("*") if _NAME.fullmatch(path.name))
+
+    def _forget_later_ones(self) -> None:
+        """Also the last picture of an interrupted run, which an uninterrupted one does not have."""
+        for path in self._all():
+            if int(path.stem) > self._last_regular:
+                path.unlink()
+
+    def _film(self, trainer: Trainer) -> None:
+        frames = [path for path in self._all() if path.suffix == ".png"]
+        if trainer.is_global_zero and frames:
+            media.film(frames, self.directory / "samples.gif")
+
+
+def view_of(gan: GAN, data: DataModule, n: int, seed: int) -> View:
+    """n samples; for pictures of classes a row a class (of many an even choice), all of the same latents."""
+    classes = int(getattr(gan, "classes", 0))
+    if not classes or data.modality != "image":
+        return View(n)
+    columns = max(1, round(n**0.5))
+    shown = torch.arange(classes) if classes <= 2 * columns else torch.arange(columns) * classes // columns
+    latent = gan.latent.fixed(columns, seed) if gan.latent else None
+    if latent is not None:
+        latent = latent.repeat(len(shown), *[1] * (latent.dim() - 1))
+    return View(len(shown) * columns, columns, shown.repeat_interleave(columns), latent)
+
+
+def real_samples(gan: GAN, data: DataModule, view: View, seed: int) -> Tensor:
+    """Real ones in the layout of a view, as D sees them, on the CPU; none twice unless they are few."""
+    items = data.train_set()
+    order = torch.randperm(len(items), generator=torch.Generator().manual_seed(chance.mix(seed, "real")))
+    labels = data.conditions() if view.condition is not None else None
+    if labels is not None and view.columns and view.condition is not None:
+        chosen = [
+            _cycled(order[labels[order] == row], view.columns) for row in view.condition[:: view.columns]
+        ]
+        order = torch.cat([some if len(some) else order[: view.columns] for some in chosen])
+    return _prepared(gan, data, items, _cycled(order, view.n).tolist())
+
+
+def _cycled(indices: Tensor, n: int) -> Tensor:
+    return indices.repeat(-(-n // len(indices)))[:n] if len(indices) else indices
+
+
+def _prepared(gan: GAN, data: DataModule, items: BatchDataset, indices: list[int]) -> Tensor:
+    batch = items.__getitems__([(index, 0, data.resolution) for index in indices])
+    with torch.no_grad():
+        return (
+            gan.prepare_batch({key: value.to(gan.device) for key, value in batch.items()})["real"]
+            .float()
+            .cpu()
+        )
+
+
+def send_picture(trainer: Trainer, name: str, picture: media.Picture, samples_seen: int) -> None:
+    """To TensorBoard and W&B, where they are in use; as bytes, since W&B shows float pictures as black."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(name, picture, samples_seen, dataformats="HWC")
+        elif isinstance(logger, WandbLogger):
+            import wandb
+
+            content: Any = {name: wandb.Image(media.as_image(picture)), "samples_seen": samples_seen}
+            logger.log_metrics(content, step=samples_seen)

@@ -1,0 +1,146 @@
+"""Draws from a trained model: python -m gan_zoo.sample run=RUN_DIR n=64 seed=0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from gan_zoo.command import command
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gan_zoo.gan import GAN
+
+View = Literal["grid", "interpolation", "arithmetic", "classes", "nearest"]
+
+
+@command
+def main(
+    *,
+    run: str,
+    n: PositiveInt = 64,
+    seed: NonNegativeInt = 0,
+    view: View = "grid",
+    condition: NonNegativeInt | list[NonNegativeInt] | None = None,
+    path: Literal["spherical", "straight"] = "spherical",
+    steps: PositiveInt = 9,
+    plus: list[list[NonNegativeInt]] | None = None,
+    minus: list[list[NonNegativeInt]] | None = None,
+    neighbours: PositiveInt = 5,
+    output: str | None = None,
+    device: str = "cpu",
+) -> Path:
+    """Draws samples of a run, a checkpoint or an export, from its averaged generator where it has one.
+
+    run: run directory, .ckpt file or export.
+    n: how many samples (grid, nearest), or how many rows (interpolation), or columns (classes).
+    seed: of the latents; the same seed draws the same samples.
+    view: grid; interpolation: a row from each latent to the next; arithmetic: means of chosen latents, added and
+        subtracted, with the terms beside the result; classes: a row for each class, the same latents in each;
+        nearest: each sample and the training pictures nearest to it in pixels.
+    condition: a class for all samples, or one for each.
+    path: along the great circle, or straight.
+    steps: pictures in a row of an interpolation.
+    plus: for arithmetic: lists of latent numbers whose means are added, as [[0, 3, 5], [7, 8]].
+    minus: likewise, subtracted.
+    neighbours: for nearest: how many.
+    output: file to write; default RUN/generated/<view>-<seed>.png (.txt for text).
+    device: cpu, cuda, mps.
+    """
+    from gan_zoo import media
+    from gan_zoo.loading import load, modality_of
+
+    gan = load(run, device=device)
+    modality = modality_of(run)
+    samples, columns = _drawn(gan, Path(run), view, n, seed, condition, path, steps, plus or [], minus or [], neighbours)
+    folder = Path(run) if Path(run).is_dir() else Path(run).parent
+    target = Path(output) if output else folder / "generated" / f"{view}-{seed}"
+    written = media.save(target.with_suffix("") if output else target, samples, modality, columns=columns)
+    print(written)
+    return written
+
+
+def _drawn(gan: GAN, run: Path, view: View, n: int, seed: int, condition: Any, path: str, steps: int, plus: list[list[int]],
+           minus: list[list[int]], neighbours: int) -> tuple[Tensor, int | None]:
+    if view == "interpolation":
+        return interpolation(gan, n, seed, path, steps, condition), steps
+    if view == "arithmetic":
+        return arithmetic(gan, seed, plus, minus, condition), len(plus) + len(minus) + 1
+    if view == "classes":
+        return classes(gan, n, seed), n
+    if view == "nearest":
+        return nearest(gan, run, n, seed, neighbours, condition), neighbours + 1
+    return gan.sample(n, seed=seed, condition=condition), None
+
+
+def interpolation(gan: GAN, rows: int, seed: int, path: str = "spherical", steps: int = 9, condition: Any = None) -> Tensor:
+    """[rows * steps, ...]: row i walks from latent i to latent i + 1."""
+    import torch
+
+    from gan_zoo.latent import spherical, straight
+
+    ends = _latent(gan).fixed(rows + 1, seed)
+    walk = spherical if path == "spherical" else straight
+    share = torch.linspace(0, 1, steps)
+    latent = torch.cat([walk(ends[i], ends[i + 1], share) for i in range(rows)])
+    if isinstance(condition, int) or condition is None:
+        condition = condition or 0 if getattr(gan, "classes", 0) else None  # one class along a walk, not all in turn
+    return gan.sample(len(latent), seed=seed, latent=latent, condition=condition)
+
+
+def arithmetic(gan: GAN, seed: int, plus: list[list[int]], minus: list[list[int]], condition: Any = None) -> Tensor:
+    """The mean latent of each list, as a picture, and last their sum, added and subtracted (Radford et al. 2015, sec. 6.3.2)."""
+    import torch
+
+    from gan_zoo.schema import ConfigError
+
+    if not plus or not all([*plus, *minus]):
+        raise ConfigError("arithmetic needs lists of latent numbers, such as plus=[[0,3,5],[7,8]] minus=[[1,2]]; look at view=grid for them")
+    z = _latent(gan).fixed(max(i for chosen in [*plus, *minus] for i in chosen) + 1, seed)
+    means = torch.stack([z[chosen].mean(0) for chosen in [*plus, *minus]])
+    signs = torch.tensor([1.0] * len(plus) + [-1.0] * len(minus)).view(-1, *[1] * (means.dim() - 1))
+    latent = torch.cat([means, (signs * means).sum(0, keepdim=True)])
+    return gan.sample(len(latent), seed=seed, latent=latent, condition=condition)
+
+
+def classes(gan: GAN, columns: int, seed: int) -> Tensor:
+    """[classes * columns, ...]: one row for each class, the same latents in every row."""
+    import torch
+
+    from gan_zoo.schema import ConfigError
+
+    number = getattr(gan, "classes", 0)
+    if not number:
+        raise ConfigError("view=classes came, but this model is not conditional; train one with model=cgan, or use view=grid")
+    latent = _latent(gan).fixed(columns, seed)
+    latent = latent.repeat(number, *[1] * (latent.dim() - 1))
+    return gan.sample(len(latent), seed=seed, latent=latent, condition=torch.arange(number).repeat_interleave(columns))
+
+
+def nearest(gan: GAN, run: Path, n: int, seed: int, neighbours: int, condition: Any = None) -> Tensor:
+    """[n * (neighbours + 1), ...]: each sample, then the training pictures nearest to it in Euclidean distance of pixels."""
+    import torch
+
+    from gan_zoo.metrics.duplicates import nearest_training
+    from gan_zoo.run import data_of, real_samples
+
+    samples = gan.sample(n, seed=seed, condition=condition)
+    data = data_of(run)
+    real = real_samples(gan, data.train_set(), data.resolution)
+    order, _ = nearest_training(samples.flatten(1), real.flatten(1), k=min(neighbours, len(real)))
+    return torch.cat([torch.cat([samples[i : i + 1], real[order[i]]]) for i in range(n)])
+
+
+def _latent(gan: GAN) -> Any:
+    from gan_zoo.schema import ConfigError
+
+    if gan.latent is None:
+        raise ConfigError(f"{type(gan).__name__} has no latent; only view=grid and view=nearest fit it")
+    return gan.latent
+
+
+if __name__ == "__main__":
+    main()
