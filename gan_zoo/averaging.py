@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import torch
@@ -30,9 +31,10 @@ class MovingAverage:
         return 1 - cast(float, self.decay)
 
     @torch.no_grad()
-    def update(self, average: nn.Module, network: nn.Module, samples: int, finite: Tensor | None = None) -> None:
-        """finite: a 0-d flag on the device; where it is 0 the average stays as it is."""
-        ours, theirs = list(average.parameters()), list(network.parameters())
+    def update(self, average: nn.Module, network: nn.Module, samples: int, finite: Tensor | None = None,
+               of: Callable[[nn.Module], Iterable[nn.Parameter]] = nn.Module.parameters) -> None:
+        """finite: a 0-d flag on the device; where it is 0 the average stays as it is. of: which parameters move."""
+        ours, theirs = list(of(average)), list(of(network))
         if finite is None:
             torch._foreach_lerp_(ours, theirs, self.share(samples))
         else:

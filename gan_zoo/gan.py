@@ -7,7 +7,7 @@ averaging, precision, clipping, several processes and the clock are here, and se
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal, NamedTuple, cast
 
@@ -115,7 +115,8 @@ class GAN(LightningModule, metaclass=_Assembled):
         self.observations: Terms = {}
         self.ema_generator: nn.Module | None = None
         self._judged: tuple[Judgement, Judgement] | None = None
-        self._scored: dict[int, Judgement] | None = None  # each sample's judgement, while both players share one forward
+        # within a turn: judgements by sample and batch, which are kept so that their ids stay theirs
+        self._scored: dict[tuple[int, int], tuple[Tensor, Batch, Judgement]] | None = None
         self._pending: tuple[Tensor, Player] | None = None  # flag of the last step, read one step later
         self.register_buffer("discriminator_loss_moments", torch.zeros(2))
 
@@ -145,12 +146,30 @@ class GAN(LightningModule, metaclass=_Assembled):
         return terms
 
     def advance(self, samples_seen: int) -> bool:
-        """Sets what changes with time, from samples seen alone; True means the optimisers' state is stale and is cleared."""
+        """Sets what changes with time, from samples seen alone; True means the optimisers' state is stale and is cleared.
+
+        It is called before each step, and before sampling, where the answer is not read: it must not depend on earlier calls.
+        """
         return False
 
     def batch_plan(self, samples_seen: int) -> tuple[int, int] | None:
         """(global batch size, resolution) at that moment, where the variant has a schedule of its own; None: the data's."""
         return None
+
+    def magnification(self) -> float:
+        """How many times larger a side the picture is that a sample stands for: 2^lod while a run grows to full size.
+
+        Penalties take D's gradient with respect to that picture, whose norm is the sample's divided by this.
+        """
+        return 1.0
+
+    def averaged_parameters(self, generator: nn.Module) -> Iterable[nn.Parameter]:
+        """Those of G (live or averaged) that training has reached: the average leaves the others as they are."""
+        return generator.parameters()
+
+    def extra_figures(self) -> dict[str, float]:
+        """Figures of the variant's own for each row of metrics.csv, the same on all ranks."""
+        return {}
 
     def prepare_batch(self, batch: Batch) -> Batch:
         """From the wire to the networks, on the device: uint8 pictures become floats in [-1, 1]."""
@@ -162,16 +181,17 @@ class GAN(LightningModule, metaclass=_Assembled):
     # ---- what a variant may call ------------------------------------------------------------------------------------
 
     def score(self, sample: Tensor, batch: Batch) -> Judgement:
-        """discriminate, as the play wants it: with instance noise, logits in float32."""
-        if self._scored is not None and id(sample) in self._scored:
-            return self._scored[id(sample)]
+        """discriminate, as the play wants it: with instance noise, logits in float32, once a turn for one sample and batch."""
+        key = id(sample), id(batch)
+        if self._scored is not None and key in self._scored:
+            return self._scored[key][2]
         std = self.instance_noise(self.samples_seen)
         seen = sample + std * torch.randn_like(sample) if std > 0 else sample
         logits, features = self.discriminate(seen, batch)
         logits = tuple(scale.float() for scale in logits) if isinstance(logits, tuple) else logits.float()
         judgement = Judgement(logits, features)
         if self._scored is not None:
-            self._scored[id(sample)] = judgement
+            self._scored[key] = sample, batch, judgement
         return judgement
 
     def judge(self, batch: Batch, fake: Tensor) -> tuple[Judgement, Judgement]:
@@ -272,7 +292,9 @@ class GAN(LightningModule, metaclass=_Assembled):
         total = torch.zeros((), device=self.device)
         for index, part in enumerate(self._micro_batches(batch)):
             fake = fakes[index] if fakes is not None else self.generate(part)
+            self._scored = {}
             terms = self._discriminator_terms(part, fake) if player == "discriminator" else self.generator_terms(part, fake)
+            self._scored = None
             part_total = self._total(player, terms, only, leave_out)
             self._backward(player, part_total)
             total = total + part_total.detach() / self.accumulate
@@ -288,8 +310,9 @@ class GAN(LightningModule, metaclass=_Assembled):
             real_logits = self._judged[0].logits if self._judged else ()
             with torch.autocast(self.device.type, enabled=False), _eager(self.discriminator):
                 exact = {key: value.float() if value.is_floating_point() else value for key, value in batch.items()}
-                terms |= self.regularizer.terms(lambda x: self.discriminate(x, exact).logits, exact["real"], fake.detach().float(),
-                                                real_logits)
+                scale = self.magnification()  # scaled by it, a sample is as far from others as the pictures they stand for
+                terms |= self.regularizer.terms(lambda x: self.discriminate(x / scale if scale != 1 else x, exact).logits,
+                                                exact["real"] * scale, fake.detach().float() * scale, real_logits)
         if self.observing and self._judged:
             self._observe_judgements(*self._judged)
         return terms
@@ -443,7 +466,7 @@ class GAN(LightningModule, metaclass=_Assembled):
         self.generator_steps += 1
         if self.average and self.ema_generator is not None:
             on_device = finite if finite is not None and finite.device.type != "cpu" else None
-            self.average.update(self.ema_generator, self.generator, max(fresh, samples), on_device)
+            self.average.update(self.ema_generator, self.generator, max(fresh, samples), on_device, self.averaged_parameters)
 
     # ---- figures ----------------------------------------------------------------------------------------------------
 
@@ -467,7 +490,7 @@ class GAN(LightningModule, metaclass=_Assembled):
             found[f"{player}/learning_rate"] = float(self._optimizer(player).param_groups[0]["lr"])
         if scaler := self._scaler:
             found["loss_scale"] = scaler.get_scale()
-        return found
+        return found | self.extra_figures()
 
     # ---- assembly and state -----------------------------------------------------------------------------------------
 

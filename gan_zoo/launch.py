@@ -28,7 +28,7 @@ def launch(config: dict[str, Any], overrides: list[str]) -> int:
     """
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # its report of a failure is ours, below
     directory = config["resume"] or str(new_directory(config))
-    settings = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=config["trainer"]["devices"], rdzv_backend="c10d",
+    settings = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=config["trainer"]["devices"], run_id="gan_zoo", rdzv_backend="c10d",
                             rdzv_endpoint="localhost:0", max_restarts=0, monitor_interval=0.2, start_method="spawn")
     before = dict(os.environ)
     if not config["resume"]:

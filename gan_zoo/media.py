@@ -337,7 +337,7 @@ def _panel(
 
 def _usual(values: Numbers) -> tuple[float, float]:
     """The range that one spike in two hundred does not widen."""
-    low, high = np.quantile(values, [0.005, 0.995])
+    low, high = np.quantile(values, 0.005, method="lower"), np.quantile(values, 0.995, method="higher")
     return float(low), float(high)
 
 

@@ -26,7 +26,7 @@ def create(parameters: Iterable[nn.Parameter], name: str, lr: float | dict[str, 
     if name not in _CLASSES:
         raise ConfigError(f"optimizer.name must be one of {', '.join(_CLASSES)}; got {name!r}")
     kind = _CLASSES[name]
-    options.pop("beta1", None)
+    options = {key: value for key, value in options.items() if key != "beta1" and value is not None}  # null: torch's default
     allowed = inspect.signature(kind).parameters
     for key in options.keys() - allowed.keys():
         raise ConfigError(f"optimizer {name} has no option {key!r}; it takes {', '.join(sorted(allowed.keys() - {'params'}))}")

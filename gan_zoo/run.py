@@ -259,6 +259,7 @@ def _say(text: str) -> None:
 
 def _quiet() -> None:
     """Lightning's hints about settings that are deliberate here."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.ERROR if name == "matplotlib" else logging.WARNING)
     for text in (".*does not have many workers.*", ".*`training_step` returned `None`.*", ".*isinstance.*LeafSpec.*", ".*barrier.*"):
         warnings.filterwarnings("ignore", text)

@@ -132,7 +132,8 @@ def _named(
     if not isinstance(name, str) or name not in targets:
         problems.append(f"{key}.name: {shown(name)} came; {suggestion(str(name), targets)}")
         return {}
-    rest = {item: content for item, content in value.items() if item != "name"}
+    # null takes a key back that another choice of the group has set: betas of adam under sgd
+    rest = {item: content for item, content in value.items() if item != "name" and content is not None}
     return {"name": name, **arguments(rest, targets[name], key, problems, given)}
 
 

@@ -50,7 +50,11 @@ def test_after_a_half_life_half_the_start_is_left_whatever_the_batch_size(batch:
 def test_a_decay_for_each_step_and_its_half_life_agree() -> None:
     half_life = 64 * math.log(0.5) / math.log(0.999)  # 692.8 steps of 64 samples
     assert half_life == pytest.approx(44_339, abs=1)
-    assert MovingAverage(half_life, None).share(64) == pytest.approx(MovingAverage(None, 0.999).share(64)) == pytest.approx(0.001)
+    assert (
+        MovingAverage(half_life, None).share(64)
+        == pytest.approx(MovingAverage(None, 0.999).share(64))
+        == pytest.approx(0.001)
+    )
 
 
 def test_buffers_are_copied_not_averaged() -> None:
@@ -75,7 +79,9 @@ def test_a_copy_is_its_own_and_is_not_trained() -> None:
     average = MovingAverage.copy_of(net)
     with torch.no_grad():
         net[0].weight.zero_()
-    assert (average[0].weight == 5.0).all() and not any(parameter.requires_grad for parameter in average.parameters())
+    assert (average[0].weight == 5.0).all() and not any(
+        parameter.requires_grad for parameter in average.parameters()
+    )
 
 
 @pytest.mark.parametrize("flag", [torch.tensor(False), torch.tensor(0.0)])
@@ -84,7 +90,9 @@ def test_where_the_flag_is_zero_everything_stays(flag: Tensor) -> None:
     net[1].running_mean.fill_(math.nan)  # the skipped step's batch went through the batch norm
     before = {name: value.clone() for name, value in average.state_dict().items()}
     MovingAverage(None, 0.5).update(average, net, 64, finite=flag)
-    assert {name for name, value in average.state_dict().items() if not torch.equal(value, before[name])} == set()
+    assert {
+        name for name, value in average.state_dict().items() if not torch.equal(value, before[name])
+    } == set()
 
 
 def test_where_the_flag_is_zero_a_network_that_broke_leaves_no_mark() -> None:

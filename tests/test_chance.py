@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import hashlib
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -58,7 +57,9 @@ def test_shared_and_default_streams_are_apart() -> None:
     alone = rows(chance.uniform_rows, [6], 0, 1)
     chance.begin_step(7, 3)
     default = torch.rand(6)
-    assert torch.equal(chance.uniform_rows([6], CPU), alone)  # dropout on one rank does not shift the shared stream
+    assert torch.equal(
+        chance.uniform_rows([6], CPU), alone
+    )  # dropout on one rank does not shift the shared stream
     assert not torch.equal(default, alone)
 
 
@@ -70,25 +71,34 @@ def test_the_same_step_draws_the_same_whatever_came_before() -> None:
 
 
 def test_another_step_or_seed_draws_anew() -> None:
-    draws = [rows(chance.normal_rows, [9], 0, 1, step, seed) for step, seed in ((3, 7), (4, 7), (3, 8), (7, 3))]
+    draws = [
+        rows(chance.normal_rows, [9], 0, 1, step, seed) for step, seed in ((3, 7), (4, 7), (3, 8), (7, 3))
+    ]
     assert len(torch.cat(draws).unique()) == 36
 
 
 def test_rows_follow_their_laws() -> None:
     uniform, normal = rows(chance.uniform_rows, [100_000], 1, 2), rows(chance.normal_rows, [100_000], 1, 2)
-    assert 0 <= uniform.min() and uniform.max() < 1
-    assert uniform.mean().item() == pytest.approx(0.5, abs=0.005) and uniform.var().item() == pytest.approx(1 / 12, rel=0.02)
-    assert normal.mean().item() == pytest.approx(0.0, abs=0.016) and normal.std().item() == pytest.approx(1.0, rel=0.02)
+    assert uniform.min() >= 0 and uniform.max() < 1
+    assert uniform.mean().item() == pytest.approx(0.5, abs=0.005) and uniform.var().item() == pytest.approx(
+        1 / 12, rel=0.02
+    )
+    assert normal.mean().item() == pytest.approx(0.0, abs=0.016) and normal.std().item() == pytest.approx(
+        1.0, rel=0.02
+    )
 
 
 def test_mixing_separates_neighbours_and_words() -> None:
     parts = [(seed, step, rank) for seed in range(10) for step in range(100) for rank in range(4)]
-    seeds = {chance.mix(*part) for part in parts} | {chance.mix(1, 23), chance.mix(12, 3), chance.mix("1", 23), chance.mix("shared")}
+    seeds = {chance.mix(*part) for part in parts} | {
+        chance.mix(1, 23),
+        chance.mix(12, 3),
+        chance.mix("1", 23),
+        chance.mix("shared"),
+    }
     assert len(seeds) == 4004 and all(0 <= seed < 2**63 for seed in seeds)
 
 
-def test_a_seed_is_the_same_in_every_process() -> None:
-    code = "from gan_zoo.chance import mix; print(mix(0, 1, 'shared'))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                           env={"PYTHONHASHSEED": "1", "PYTHONPATH": ":".join(filter(None, sys.path))})
-    assert int(found.stdout) == chance.mix(0, 1, "shared")
+def test_a_seed_is_the_same_on_every_machine_and_python() -> None:
+    written = hashlib.blake2b(b"(0, 1, 'shared')", digest_size=8).digest()
+    assert chance.mix(0, 1, "shared") == int.from_bytes(written, "little") >> 1 == 5095292726795784812

@@ -29,7 +29,11 @@ forks = pytest.mark.skipif(sys.platform == "win32", reason="needs os.fork")
 
 
 def content(value: float, size: int = 10) -> dict[str, Any]:
-    return {"format": checkpoint.FORMAT, "state": {"weight": torch.full((size,), value)}, "samples_seen": int(value)}
+    return {
+        "format": checkpoint.FORMAT,
+        "state": {"weight": torch.full((size,), value)},
+        "samples_seen": int(value),
+    }
 
 
 def value_in(path: Path) -> float:
@@ -45,11 +49,17 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-# ---- writing and reading --------------------------------------------------------------------------------------------
+# ---- writing and reading -----------------------------------------------------------------------------------
 
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers(-2**60, 2**60) | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=8)
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
 
 
 @settings(max_examples=50, deadline=None)
@@ -60,7 +70,10 @@ def test_plain_values_come_back_as_they_were(tmp_path_factory: pytest.TempPathFa
     assert checkpoint.read(path) == {"format": 1, "values": values}
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64, torch.int64, torch.uint8, torch.bool])
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float32, torch.bfloat16, torch.float16, torch.float64, torch.int64, torch.uint8, torch.bool],
+)
 def test_tensors_come_back_bit_by_bit(tmp_path: Path, dtype: torch.dtype) -> None:
     tensor = torch.randn(3, 5).mul(3).to(dtype)
     checkpoint.write(tmp_path / "a.ckpt", {"format": 1, "tensor": tensor})
@@ -90,11 +103,11 @@ def test_names_sort_by_samples_seen(tmp_path: Path) -> None:
     assert [int(path.stem) for path in checkpoint.all_of(tmp_path)] == numbers[::-1]
 
 
-# ---- crashes while writing ------------------------------------------------------------------------------------------
+# ---- crashes while writing ---------------------------------------------------------------------------------
 
 
 class Crash:
-    """Strikes at the n-th system call of the writer: before it, halfway through a write, or right after it."""
+    """Strikes at the writer's n-th system call: before it, halfway through a write, or right after it."""
 
     def __init__(self, at: int, moment: str, strike: Callable[[], None]) -> None:
         self.at, self.moment, self.strike = at, moment, strike
@@ -135,14 +148,18 @@ class WatchedOs:
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(os, name)
-        return (lambda *a: self.crash.around(name, real, *a)) if name in ("open", "fsync", "replace", "close") else real
+        return (
+            (lambda *a: self.crash.around(name, real, *a))
+            if name in ("open", "fsync", "replace", "close")
+            else real
+        )
 
 
 @contextmanager
 def watched(crash: Crash) -> Iterator[Crash]:
     def open_watched(path: Path, mode: str) -> WatchedFile:
         if "w" not in mode and "+" not in mode:
-            return open(path, mode)  # type: ignore[return-value]  # noqa: SIM115
+            return open(path, mode)  # type: ignore[return-value]
         kind = type("File", (WatchedFile,), {"crash": crash})
         return crash.around("open", kind, path, mode.replace("b", ""))  # type: ignore[no-any-return]
 
@@ -166,7 +183,7 @@ def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end(tmp_p
 
 
 def assert_old_or_new(path: Path, old: bool) -> None:
-    """The target is the old file, the new one or, where there was none, absent; whatever else lies there is swept."""
+    """The target is the old file, the new one or, where there was none, absent; the rest is swept."""
     if old or path.exists():
         assert value_in(path) in ((1.0, 2.0) if old else (2.0,))
         assert checkpoint.newest_good(path.parent) == (path, [])
@@ -203,7 +220,9 @@ def test_a_writer_that_dies_at_any_call_leaves_old_or_new(tmp_path: Path, moment
 
 @pytest.mark.parametrize("moment", ["before", "halfway", "after"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
-def test_a_writer_whose_call_fails_says_so_and_leaves_old_or_new_and_no_trace(tmp_path: Path, moment: str, number: int) -> None:
+def test_a_writer_whose_call_fails_says_so_and_leaves_old_or_new_and_no_trace(
+    tmp_path: Path, moment: str, number: int
+) -> None:
     def fail() -> None:
         raise OSError(number, os.strerror(number))
 
@@ -212,14 +231,17 @@ def test_a_writer_whose_call_fails_says_so_and_leaves_old_or_new_and_no_trace(tm
     renamed = calls_of_one_write(path).index("replace") + (2 if moment == "before" else 1)
     for at in range(1, len(calls_of_one_write(path)) + 1):
         checkpoint.write(path, content(1.0))
-        with watched(Crash(at, moment, fail)), pytest.raises(CheckpointError, match="could not be written") as failure:
+        with (
+            watched(Crash(at, moment, fail)),
+            pytest.raises(CheckpointError, match="could not be written") as failure,
+        ):
             checkpoint.write(path, content(2.0))
         assert str(failure.value).startswith(str(path)) and failure.value.__cause__ is not None
         assert list(tmp_path.iterdir()) == [path]
         assert value_in(path) == (2.0 if at >= renamed else 1.0)
 
 
-# ---- a full disk ----------------------------------------------------------------------------------------------------
+# ---- a full disk -------------------------------------------------------------------------------------------
 
 
 def write_within(path: Path, limit: int) -> str:
@@ -260,7 +282,9 @@ def test_a_full_disk_leaves_the_old_one_and_says_where_and_how_much_is_free(tmp_
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"gone.*a\.ckpt: the checkpoint could not be written: .*No such file"):
+    with pytest.raises(
+        CheckpointError, match=r"gone.*a\.ckpt: the checkpoint could not be written: .*No such file"
+    ):
         checkpoint.write(tmp_path / "gone" / "a.ckpt", content(1.0))
 
 
@@ -270,7 +294,7 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
         checkpoint.write(tmp_path / "file" / "a.ckpt", content(1.0))
 
 
-# ---- damage ---------------------------------------------------------------------------------------------------------
+# ---- damage ------------------------------------------------------------------------------------------------
 
 
 def damaged(whole: bytes) -> Iterator[tuple[str, bytes]]:
@@ -280,13 +304,18 @@ def damaged(whole: bytes) -> Iterator[tuple[str, bytes]]:
         yield f"cut to {length}", whole[:length]
     for _ in range(200):
         place, bit = dice.randrange(len(whole)), dice.randrange(8)
-        yield f"bit {bit} of byte {place}", whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :]
+        yield (
+            f"bit {bit} of byte {place}",
+            whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :],
+        )
     for zeros in (1, 10, 71, 72, 100, 500, 1000, len(whole)):
         yield f"{zeros} zeros", whole[:-zeros] + bytes(zeros)
     yield "one more byte", whole + b"\n"
 
 
-def test_all_damage_is_seen_before_anything_is_loaded(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_damage_is_seen_before_anything_is_loaded(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     newer = tmp_path / checkpoint.file_name(128)
     checkpoint.write(newer, content(2.0))
     whole = newer.read_bytes()
@@ -296,7 +325,9 @@ def test_all_damage_is_seen_before_anything_is_loaded(tmp_path: Path, file: Path
     for case, data in cases:
         newer.write_bytes(data)
         for look in (checkpoint.verify, checkpoint.read):
-            with pytest.raises(CheckpointError, match=r"0000000128\.ckpt: .*(truncated|damaged|not a checkpoint)"):
+            with pytest.raises(
+                CheckpointError, match=r"0000000128\.ckpt: .*(truncated|damaged|not a checkpoint)"
+            ):
                 look(newer)
                 pytest.fail(case)
         path, broken = checkpoint.newest_good(tmp_path)
@@ -315,29 +346,44 @@ def test_every_byte_of_the_seal_counts(file: Path) -> None:
 def test_where_all_are_broken_all_are_named(tmp_path: Path) -> None:
     for number in (1, 2):
         (tmp_path / checkpoint.file_name(number)).write_bytes(b"x" * 200)
-    with pytest.raises(CheckpointError, match=r"no checkpoint to resume from: .*02\.ckpt: .*; .*01\.ckpt: .*Start a new run"):
+    with pytest.raises(
+        CheckpointError, match=r"no checkpoint to resume from: .*02\.ckpt: .*; .*01\.ckpt: .*Start a new run"
+    ):
         checkpoint.newest_good(tmp_path)
     with pytest.raises(CheckpointError, match="no checkpoint to resume from: there is none"):
         checkpoint.newest_good(tmp_path / "empty")
 
 
 def test_what_cannot_be_opened_is_a_checkpoint_error(tmp_path: Path) -> None:
-    for path, words in ((tmp_path / "gone.ckpt", "cannot be read: No such file"), (tmp_path, "Is a directory|cannot be read|truncated")):
+    for path, words in (
+        (tmp_path / "gone.ckpt", "cannot be read: No such file"),
+        (tmp_path, "Is a directory|cannot be read|truncated"),
+    ):
         with pytest.raises(CheckpointError, match=words):
             checkpoint.read(path)
 
 
-# ---- foreign, older, newer ------------------------------------------------------------------------------------------
+# ---- foreign, older, newer ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("held", "words"), [
-    ({"state_dict": {}}, r"not a checkpoint of gan_zoo \(no format number\)"),
-    ([1, 2], r"not a checkpoint of gan_zoo \(no format number\)"),
-    ({"format": checkpoint.FORMAT + 1}, r"format 2 came, 1 was wanted: it is from a newer gan_zoo; update yours"),
-    ({"format": checkpoint.FORMAT - 1}, r"format 0 came, 1 was wanted: it is from an older gan_zoo; load it with that version"),
-    ({"format": "pt"}, r"not a checkpoint of gan_zoo"),
-    ({"format": torch.ones(2)}, r"not a checkpoint of gan_zoo"),
-], ids=["no format", "a list", "newer", "older", "a word", "a tensor"])
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        ({"state_dict": {}}, r"not a checkpoint of gan_zoo \(no format number\)"),
+        ([1, 2], r"not a checkpoint of gan_zoo \(no format number\)"),
+        (
+            {"format": checkpoint.FORMAT + 1},
+            r"format 2 came, 1 was wanted: it is from a newer gan_zoo; update yours",
+        ),
+        (
+            {"format": checkpoint.FORMAT - 1},
+            r"format 0 came, 1 was wanted: it is from an older gan_zoo; load it with that version",
+        ),
+        ({"format": "pt"}, r"not a checkpoint of gan_zoo"),
+        ({"format": torch.ones(2)}, r"not a checkpoint of gan_zoo"),
+    ],
+    ids=["no format", "a list", "newer", "older", "a word", "a tensor"],
+)
 def test_each_stranger_gets_its_own_message(tmp_path: Path, held: Any, words: str) -> None:
     checkpoint.write(tmp_path / "a.ckpt", held)
     with pytest.raises(CheckpointError, match=rf"a\.ckpt: {words}"):
@@ -346,12 +392,14 @@ def test_each_stranger_gets_its_own_message(tmp_path: Path, held: Any, words: st
 
 def test_an_unsealed_file_is_read_only_when_asked_for(tmp_path: Path) -> None:
     torch.save(content(3.0), tmp_path / "a.ckpt")
-    with pytest.raises(CheckpointError, match="no checksum at its end; the file is truncated or not a checkpoint of gan_zoo"):
+    with pytest.raises(
+        CheckpointError, match="no checksum at its end; the file is truncated or not a checkpoint of gan_zoo"
+    ):
         checkpoint.read(tmp_path / "a.ckpt")
     assert checkpoint.read(tmp_path / "a.ckpt", sealed=False)["samples_seen"] == 3
 
 
-# ---- files that attack ----------------------------------------------------------------------------------------------
+# ---- files that attack -------------------------------------------------------------------------------------
 
 
 class Shell:
@@ -402,9 +450,12 @@ def seal(path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:Environment variable TORCH_FORCE", "ignore:Detected pickle protocol")
 @pytest.mark.parametrize("evil", [Shell, Eval, NumpyLoad])
 @pytest.mark.parametrize("save", [save_zip, save_legacy, save_pickle])
-def test_reading_runs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evil: type[Shell],
-                              save: Callable[[Any, Path], None]) -> None:
-    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # switches torch's guard off where nothing is said
+def test_reading_runs_no_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evil: type[Shell], save: Callable[[Any, Path], None]
+) -> None:
+    monkeypatch.setenv(
+        "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1"
+    )  # switches torch's guard off where nothing is said
     canary, path = tmp_path / "canary", tmp_path / checkpoint.file_name(1)
     save(evil(canary), path)
     with pytest.raises(CheckpointError, match=r"not loaded, since it is damaged or holds more than tensors"):
@@ -419,7 +470,9 @@ def test_reading_runs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, e
         assert canary.exists()
 
 
-@pytest.mark.parametrize("foreign", [np.arange(3), np.float64(1.0), Path("x"), {1, 2}, Crash], ids=lambda item: type(item).__name__)
+@pytest.mark.parametrize(
+    "foreign", [np.arange(3), np.float64(1.0), Path("x"), {1, 2}, Crash], ids=lambda item: type(item).__name__
+)
 def test_only_tensors_and_plain_values_are_read(tmp_path: Path, foreign: Any) -> None:
     checkpoint.write(tmp_path / "a.ckpt", {"format": 1, "foreign": foreign})
     if isinstance(foreign, set):

@@ -16,7 +16,9 @@ from gan_zoo.schema import ConfigError
 CPU = torch.device("cpu")
 SQRT3 = math.sqrt(3)
 REFERENCE = {
-    "normal": stats.norm(), "uniform": stats.uniform(-1, 2), "unit_uniform": stats.uniform(0, 1),
+    "normal": stats.norm(),
+    "uniform": stats.uniform(-1, 2),
+    "unit_uniform": stats.uniform(0, 1),
     "unit_variance_uniform": stats.uniform(-SQRT3, 2 * SQRT3),
 }
 
@@ -35,7 +37,10 @@ def test_values_follow_their_law(law: str) -> None:
         assert z.std().item() == pytest.approx(REFERENCE[law].std(), rel=0.02)
 
 
-@pytest.mark.parametrize(("law", "low", "high"), [("uniform", -1, 1), ("unit_uniform", 0, 1), ("unit_variance_uniform", -SQRT3, SQRT3)])
+@pytest.mark.parametrize(
+    ("law", "low", "high"),
+    [("uniform", -1, 1), ("unit_uniform", 0, 1), ("unit_variance_uniform", -SQRT3, SQRT3)],
+)
 def test_uniform_laws_reach_their_bounds_and_no_further(law: str, low: float, high: float) -> None:
     z = drawn(law)
     assert low <= z.min().item() == pytest.approx(low, abs=1e-3)
@@ -47,7 +52,9 @@ def test_the_sphere_has_radius_root_of_its_size_and_no_preferred_side(size: int)
     z = drawn("sphere", 2000, size)
     torch.testing.assert_close(z.norm(dim=1), torch.full((2000,), math.sqrt(size)))
     torch.testing.assert_close(z.square().mean(1), torch.ones(2000))
-    assert z.mean(0).norm().item() < 5 * math.sqrt(size / 2000)  # a mean of 2000 unit-variance coordinates in each direction
+    assert z.mean(0).norm().item() < 5 * math.sqrt(
+        size / 2000
+    )  # a mean of 2000 unit-variance coordinates in each direction
 
 
 def test_a_known_point_is_projected_onto_the_sphere() -> None:
@@ -96,5 +103,7 @@ def test_ranks_draw_their_parts_of_the_whole_batch(law: str) -> None:
 
 
 def test_unknown_laws_are_refused_with_those_that_exist() -> None:
-    with pytest.raises(ConfigError, match=r"model.latent.law must be one of normal, uniform, .*sphere; got 'gaussian'"):
+    with pytest.raises(
+        ConfigError, match=r"model.latent.law must be one of normal, uniform, .*sphere; got 'gaussian'"
+    ):
         Latent(4, "gaussian")

@@ -38,12 +38,14 @@ def totals(choice: str, real: Any, fake: Any) -> tuple[Tensor, Tensor]:
     loss, weights = chosen(choice)
     d_terms, g_terms = loss.discriminator(real, fake), loss.generator(fake, real)
     assert d_terms.keys() == weights["discriminator"].keys() and g_terms.keys() == weights["generator"].keys()
-    total = [sum(weights[player][name] * value for name, value in terms.items())
-             for player, terms in (("discriminator", d_terms), ("generator", g_terms))]
+    total = [
+        sum(weights[player][name] * value for name, value in terms.items())
+        for player, terms in (("discriminator", d_terms), ("generator", g_terms))
+    ]
     return total[0], total[1]
 
 
-# ---- the papers' formulas -------------------------------------------------------------------------------------------
+# ---- the papers' formulas ----------------------------------------------------------------------------------
 
 Array = np.ndarray[Any, Any]
 
@@ -73,12 +75,18 @@ PAPERS: dict[str, tuple[Callable[[Array, Array], float], Callable[[Array, Array]
     "rpgan": (lambda r, f: bce(r - f, 1), lambda r, f: bce(f - r, 1)),
     "rpgan_ls": (lambda r, f: square(r - f - 1), lambda r, f: square(f - r - 1)),
     "rpgan_hinge": (lambda r, f: relu(1 - (r - f)), lambda r, f: relu(1 - (f - r))),
-    "ragan": (lambda r, f: (bce(r - f.mean(), 1) + bce(f - r.mean(), 0)) / 2,
-              lambda r, f: (bce(r - f.mean(), 0) + bce(f - r.mean(), 1)) / 2),
-    "ragan_ls": (lambda r, f: (square(r - f.mean() - 1) + square(f - r.mean() + 1)) / 2,
-                 lambda r, f: (square(r - f.mean() + 1) + square(f - r.mean() - 1)) / 2),
-    "ragan_hinge": (lambda r, f: (relu(1 - (r - f.mean())) + relu(1 + (f - r.mean()))) / 2,
-                    lambda r, f: (relu(1 + (r - f.mean())) + relu(1 - (f - r.mean()))) / 2),
+    "ragan": (
+        lambda r, f: (bce(r - f.mean(), 1) + bce(f - r.mean(), 0)) / 2,
+        lambda r, f: (bce(r - f.mean(), 0) + bce(f - r.mean(), 1)) / 2,
+    ),
+    "ragan_ls": (
+        lambda r, f: (square(r - f.mean() - 1) + square(f - r.mean() + 1)) / 2,
+        lambda r, f: (square(r - f.mean() + 1) + square(f - r.mean() - 1)) / 2,
+    ),
+    "ragan_hinge": (
+        lambda r, f: (relu(1 - (r - f.mean())) + relu(1 + (f - r.mean()))) / 2,
+        lambda r, f: (relu(1 + (r - f.mean())) + relu(1 - (f - r.mean()))) / 2,
+    ),
 }
 
 
@@ -102,7 +110,9 @@ def test_losses_are_the_papers_formulas(choice: str, batch: list[tuple[float, fl
     assert [value.item() for value in exact] == pytest.approx(expected, rel=1e-11, abs=5e-9)
     single = totals(choice, torch.tensor(r).float(), torch.tensor(f).float())
     # about a hundred roundings of the largest number on the way, which is a square for least squares
-    largest = (1 + 2 * np.abs([r, f]).max()) ** (2 if choice.startswith("least") or choice.endswith("ls") else 1)
+    largest = (1 + 2 * np.abs([r, f]).max()) ** (
+        2 if choice.startswith("least") or choice.endswith("ls") else 1
+    )
     assert [value.item() for value in single] == pytest.approx(expected, rel=1e-5, abs=1e-5 * largest)
 
 
@@ -116,10 +126,19 @@ def test_gradients_are_finite_at_any_score(choice: str, size: float) -> None:
 
 
 UNDECIDED = {  # an undecided D scores everything 0
-    "minimax": (LN4, -LN2), "non_saturating": (LN4, LN2), "non_saturating_half": (LN2, LN2),
-    "least_squares": (0.5, 0.5), "least_squares_pearson": (1.0, 0.0), "wasserstein": (0.0, 0.0), "hinge": (2.0, 0.0),
-    "rpgan": (LN2, LN2), "rpgan_ls": (1.0, 1.0), "rpgan_hinge": (1.0, 1.0),
-    "ragan": (LN2, LN2), "ragan_ls": (1.0, 1.0), "ragan_hinge": (1.0, 1.0),
+    "minimax": (LN4, -LN2),
+    "non_saturating": (LN4, LN2),
+    "non_saturating_half": (LN2, LN2),
+    "least_squares": (0.5, 0.5),
+    "least_squares_pearson": (1.0, 0.0),
+    "wasserstein": (0.0, 0.0),
+    "hinge": (2.0, 0.0),
+    "rpgan": (LN2, LN2),
+    "rpgan_ls": (1.0, 1.0),
+    "rpgan_hinge": (1.0, 1.0),
+    "ragan": (LN2, LN2),
+    "ragan_ls": (1.0, 1.0),
+    "ragan_hinge": (1.0, 1.0),
 }
 
 
@@ -129,7 +148,7 @@ def test_values_of_an_undecided_discriminator(choice: str) -> None:
     assert (d.item(), g.item()) == pytest.approx(UNDECIDED[choice], abs=1e-6)
 
 
-# ---- what the optimal D sees ----------------------------------------------------------------------------------------
+# ---- what the optimal D sees -------------------------------------------------------------------------------
 
 P, Q = np.array([1, 2, 3, 4]) / 10, np.array([4, 3, 1, 2]) / 10
 
@@ -154,17 +173,21 @@ def test_against_the_optimal_discriminator_hinge_is_the_total_variation() -> Non
 def test_least_squares_with_pearsons_targets_is_the_pearson_divergence() -> None:
     best = (P - Q) / (P + Q)  # (b p + a q) / (p + q)
     loss = losses.create("least_squares", a=-1.0, b=1.0, c=0.0)
-    value = sum(loss.generator(on_samples_of(law, best))["adversarial"].item() for law in (P, Q))  # Mao et al. 2017, eq. 6
+    value = sum(
+        loss.generator(on_samples_of(law, best))["adversarial"].item() for law in (P, Q)
+    )  # Mao et al. 2017, eq. 6
     assert value == pytest.approx(float(((2 * Q - (P + Q)) ** 2 / (P + Q)).sum()))
 
 
 def test_against_the_best_bounded_critic_wasserstein_is_the_distance() -> None:
     positions, moved = np.arange(4.0), 2.5
-    d, g = totals("wasserstein", torch.tensor(positions + moved), torch.tensor(positions))  # the critic is the identity
+    d, g = totals(
+        "wasserstein", torch.tensor(positions + moved), torch.tensor(positions)
+    )  # the critic is the identity
     assert (-d.item(), g.item()) == pytest.approx((moved, -1.5))
 
 
-# ---- gradients ------------------------------------------------------------------------------------------------------
+# ---- gradients ---------------------------------------------------------------------------------------------
 
 
 def slope(choice: str, score: float) -> float:
@@ -182,7 +205,7 @@ def test_where_d_is_sure_the_saturating_gradient_vanishes_and_the_other_tends_to
 
 
 def test_the_mean_of_the_fakes_trains_g_through_the_real_term() -> None:
-    # at r = f = 0 each of the two halves of the sum has slope -1/2; with f's mean detached only one would remain
+    # at r = f = 0 both halves of the sum have slope -1/2; with f's mean detached only one would remain
     assert slope("ragan", 0.0) == pytest.approx(-0.5)
     assert slope("ragan_ls", 0.0) == pytest.approx(-2.0)
     assert slope("ragan_hinge", 0.0) == pytest.approx(-1.0)
@@ -191,14 +214,14 @@ def test_the_mean_of_the_fakes_trains_g_through_the_real_term() -> None:
 def test_pairing_compares_sample_by_sample_and_average_with_the_mean() -> None:
     r, f = torch.tensor([1.0, -3.0]), torch.tensor([2.0, 0.0])
     pairing, average = losses.create("rpgan_ls"), losses.create("ragan_ls")
-    assert pairing.discriminator(r, f)["adversarial"].item() == pytest.approx((4 + 16) / 2)   # r - f = -1, -3
+    assert pairing.discriminator(r, f)["adversarial"].item() == pytest.approx((4 + 16) / 2)  # r - f = -1, -3
     assert pairing.generator(f, r)["adversarial"].item() == pytest.approx((0 + 4) / 2)
     # means -1 and 1: r - f~ = 0, -4 and r~ - f = -3, -1
     assert average.discriminator(r, f)["adversarial"].item() == pytest.approx((1 + 25) / 2 + (16 + 4) / 2)
     assert average.generator(f, r)["adversarial"].item() == pytest.approx((4 + 0) / 2 + (1 + 9) / 2)
 
 
-# ---- shapes and scales ----------------------------------------------------------------------------------------------
+# ---- shapes and scales -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("choice", CHOICES)
@@ -225,7 +248,7 @@ def test_further_fakes_cost_what_fakes_cost(choice: str) -> None:
     torch.testing.assert_close(loss.fake(scales[0]), loss.discriminator(scales[0], scales[0])["fake"])
 
 
-# ---- labels ---------------------------------------------------------------------------------------------------------
+# ---- labels ------------------------------------------------------------------------------------------------
 
 N = 20_000
 
@@ -238,8 +261,12 @@ def targets(labels: Labels, genuine: bool, *shape: int) -> Tensor:
 def test_one_sided_smoothing_moves_the_targets_of_reals_alone() -> None:
     logits = torch.linspace(-3, 3, 7)
     terms = losses.create("non_saturating", labels={"real": 0.9}).discriminator(logits, logits)
-    torch.testing.assert_close(terms["real"], F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, 0.9)))
-    torch.testing.assert_close(terms["fake"], F.binary_cross_entropy_with_logits(logits, torch.zeros_like(logits)))
+    torch.testing.assert_close(
+        terms["real"], F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, 0.9))
+    )
+    torch.testing.assert_close(
+        terms["fake"], F.binary_cross_entropy_with_logits(logits, torch.zeros_like(logits))
+    )
 
 
 def test_g_is_never_told_smoothed_labels() -> None:
@@ -275,7 +302,9 @@ def test_one_sample_has_one_label() -> None:
 def test_labels_beyond_one_stay_defined() -> None:
     logits = torch.tensor([3.0])
     value = losses.create("non_saturating", labels={"real": 1.2}).discriminator(logits, logits)["real"].item()
-    assert value == pytest.approx(-1.2 * math.log(1 / (1 + math.exp(-3))) + 0.2 * math.log(1 - 1 / (1 + math.exp(-3))), rel=1e-5)
+    assert value == pytest.approx(
+        -1.2 * math.log(1 / (1 + math.exp(-3))) + 0.2 * math.log(1 - 1 / (1 + math.exp(-3))), rel=1e-5
+    )
 
 
 def test_smoothing_one_side_of_least_squares_leaves_the_other_at_its_target() -> None:
@@ -288,12 +317,14 @@ def test_lists_from_yaml_are_ranges() -> None:
     assert losses.create("minimax", labels={"real": [0.7, 1.2]}).labels == Labels(real=(0.7, 1.2))
 
 
-# ---- refusals -------------------------------------------------------------------------------------------------------
+# ---- refusals ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["lsgan", "rpgan_wasserstein", "ragan_", "rpgan_ls_", "", "RPGAN"])
 def test_unknown_names_are_refused_with_those_that_exist(name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"loss.name must be one of non_saturating, .*ragan_hinge; got '{name}'"):
+    with pytest.raises(
+        ConfigError, match=rf"loss.name must be one of non_saturating, .*ragan_hinge; got '{name}'"
+    ):
         losses.create(name)
 
 

@@ -34,8 +34,15 @@ def stepped(gradients: list[float], settings: dict[str, Any]) -> list[float]:
     return path
 
 
-@pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD),
-                                            ("rmsprop", torch.optim.RMSprop)])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("adam", torch.optim.Adam),
+        ("adamw", torch.optim.AdamW),
+        ("sgd", torch.optim.SGD),
+        ("rmsprop", torch.optim.RMSprop),
+    ],
+)
 def test_names_are_torchs_optimisers(name: str, kind: type) -> None:
     weights = [parameter(), parameter()]
     optimizer = optimizers.create((weight for weight in weights), name, 3e-4, weight_decay=0.01)
@@ -46,7 +53,9 @@ def test_names_are_torchs_optimisers(name: str, kind: type) -> None:
 
 @pytest.mark.parametrize("name", ["adam", "adamw"])
 def test_whole_numbers_in_betas_become_floats(name: str) -> None:
-    optimizer = optimizers.create([parameter()], name, 1e-3, betas=[0, 0.99])  # progressive growing's, as YAML reads them
+    optimizer = optimizers.create(
+        [parameter()], name, 1e-3, betas=[0, 0.99]
+    )  # progressive growing's, as YAML reads them
     assert optimizer.param_groups[0]["betas"] == (0.0, 0.99)
     assert all(type(beta) is float for beta in optimizer.param_groups[0]["betas"])
 
@@ -73,7 +82,12 @@ def test_a_scheduled_momentum_is_used_at_each_step() -> None:
 
 
 def test_a_scheduled_beta1_replaces_the_first_beta() -> None:
-    settings = {"name": "adam", "lr": 1e-3, "betas": [0.9, 0.99], "beta1": {"name": "linear", "value": 0.5, "to": 0.0, "length": 100}}
+    settings = {
+        "name": "adam",
+        "lr": 1e-3,
+        "betas": [0.9, 0.99],
+        "beta1": {"name": "linear", "value": 0.5, "to": 0.0, "length": 100},
+    }
     optimizer = optimizers.create([parameter()], **settings)
     changing = optimizers.rates(settings)
     for samples, beta1 in ((0, 0.5), (50, 0.25), (100, 0.0), (1000, 0.0)):
@@ -114,12 +128,21 @@ def test_foreach_is_taken_instead_of_fused(name: str) -> None:
 
 
 def test_unknown_names_are_refused_with_those_that_exist() -> None:
-    with pytest.raises(ConfigError, match="optimizer.name must be one of adam, adamw, sgd, rmsprop; got 'Adam'"):
+    with pytest.raises(
+        ConfigError, match=r"optimizer\.name must be one of adam, adamw, sgd, rmsprop; got 'Adam'"
+    ):
         optimizers.create([parameter()], "Adam", 1e-3)
 
 
-@pytest.mark.parametrize(("name", "option", "takes"), [("sgd", "betas", "momentum, nesterov"), ("adam", "momentum", "amsgrad, betas"),
-                                                       ("rmsprop", "fused", "alpha, "), ("adam", "learning_rate", "lr, maximize")])
+@pytest.mark.parametrize(
+    ("name", "option", "takes"),
+    [
+        ("sgd", "betas", "momentum, nesterov"),
+        ("adam", "momentum", "amsgrad, betas"),
+        ("rmsprop", "fused", "alpha, "),
+        ("adam", "learning_rate", "lr, maximize"),
+    ],
+)
 def test_unknown_options_are_refused_with_those_that_exist(name: str, option: str, takes: str) -> None:
     with pytest.raises(ConfigError, match=rf"optimizer {name} has no option '{option}'; it takes .*{takes}"):
         optimizers.create([parameter()], name, 1e-3, **{option: 0.5})

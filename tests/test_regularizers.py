@@ -35,10 +35,12 @@ def in_float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
-# ---- penalties ------------------------------------------------------------------------------------------------------
+# ---- penalties ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("target", "expected"), [(1.0, 16.0), (5.0, 0.0), (2.0, 2.25), (10.0, 0.25), (750.0, (745 / 750) ** 2)])
+@pytest.mark.parametrize(
+    ("target", "expected"), [(1.0, 16.0), (5.0, 0.0), (2.0, 2.25), (10.0, 0.25), (750.0, (745 / 750) ** 2)]
+)
 def test_penalty_of_a_linear_critic_is_the_squared_gap_of_its_norm(target: float, expected: float) -> None:
     real, fake = torch.randn(2, 7, 2)
     torch.testing.assert_close(gradient_penalty(linear, real, fake, target), torch.tensor(expected))
@@ -52,7 +54,9 @@ def test_r1_and_r2_of_a_linear_critic_are_half_its_squared_norm() -> None:
 
 @pytest.mark.parametrize(("target", "expected"), [(1.0, 16.0), (5.0, 0.0), (2.0, 9.0)])
 def test_dragan_of_a_linear_critic_is_the_plain_squared_gap(target: float, expected: float) -> None:
-    torch.testing.assert_close(regularizers.dragan(linear, torch.randn(7, 2), target=target), torch.tensor(expected))
+    torch.testing.assert_close(
+        regularizers.dragan(linear, torch.randn(7, 2), target=target), torch.tensor(expected)
+    )
 
 
 def test_penalties_of_a_bowl_depend_on_where_they_look() -> None:
@@ -101,15 +105,17 @@ def test_dragan_looks_around_the_data_at_its_scale(scale: float) -> None:
     step = looked_at(lambda critic: regularizers.dragan(critic, real, scale=scale)) - real
     largest = scale * real.std().item()
     assert step.min() >= -1e-5 and step.max() <= largest * 1.0001
-    assert step.mean().item() == pytest.approx(largest / 4, rel=0.03)                  # E a u = 1/4
-    assert step.square().mean().item() == pytest.approx(largest**2 / 9, rel=0.05)      # E a^2 u^2 = 1/9
-    mean_square_of_means = step.mean(1).square().mean().item()                         # a is shared, u is not
+    assert step.mean().item() == pytest.approx(largest / 4, rel=0.03)  # E a u = 1/4
+    assert step.square().mean().item() == pytest.approx(largest**2 / 9, rel=0.05)  # E a^2 u^2 = 1/9
+    mean_square_of_means = step.mean(1).square().mean().item()  # a is shared, u is not
     assert mean_square_of_means == pytest.approx(largest**2 * (1 / 9 + 3 / 12) / 4, rel=0.05)
 
 
 def test_drift_is_the_mean_square_of_the_scores_of_reals() -> None:
     assert drift(torch.tensor([1.0, -2.0, 3.0])).item() == pytest.approx(14 / 3)
-    terms = regularizers.create({"drift": {}}).terms(linear, torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([2.0]))
+    terms = regularizers.create({"drift": {}}).terms(
+        linear, torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([2.0])
+    )
     assert terms["drift"].item() == 4.0
 
 
@@ -159,7 +165,7 @@ def test_penalties_leave_no_gradient_on_the_samples() -> None:
     assert not real.requires_grad and not fake.requires_grad and real.grad is None
 
 
-# ---- spectral norm --------------------------------------------------------------------------------------------------
+# ---- spectral norm -----------------------------------------------------------------------------------------
 
 
 def matrix(layer: nn.Module) -> Tensor:
@@ -173,8 +179,16 @@ def largest(layer: nn.Module) -> float:
 
 def layers() -> nn.ModuleList:
     torch.manual_seed(0)
-    return nn.ModuleList([nn.Conv2d(3, 5, 3), nn.ConvTranspose2d(4, 6, 3), nn.Conv1d(2, 3, 5), nn.Embedding(10, 4),
-                          nn.BatchNorm2d(5), nn.Linear(6, 3)])
+    return nn.ModuleList(
+        [
+            nn.Conv2d(3, 5, 3),
+            nn.ConvTranspose2d(4, 6, 3),
+            nn.Conv1d(2, 3, 5),
+            nn.Embedding(10, 4),
+            nn.BatchNorm2d(5),
+            nn.Linear(6, 3),
+        ]
+    )
 
 
 def test_spectral_norm_makes_the_largest_singular_value_one() -> None:
@@ -207,7 +221,7 @@ def test_spectral_norm_is_added_once() -> None:
     assert network[0].parametrizations.weight[0].n_power_iterations == 3
 
 
-# ---- weight clipping ------------------------------------------------------------------------------------------------
+# ---- weight clipping ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("limit", [0.01, 0.1])
@@ -234,9 +248,22 @@ def test_without_clipping_nothing_is_changed() -> None:
     assert [none.n_critic(step, 5) for step in (0, 24, 500)] == [5, 5, 5]
 
 
-@pytest.mark.parametrize(("steps", "expected"), [
-    (0, 100), (1, 100), (24, 100), (25, 5), (26, 5), (499, 5), (500, 100), (501, 5), (999, 5), (1000, 100), (1250, 5),
-])
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        (0, 100),
+        (1, 100),
+        (24, 100),
+        (25, 5),
+        (26, 5),
+        (499, 5),
+        (500, 100),
+        (501, 5),
+        (999, 5),
+        (1000, 100),
+        (1250, 5),
+    ],
+)
 def test_the_critic_plays_longer_at_first_and_at_every_500th(steps: int, expected: int) -> None:
     clipping = regularizers.create({"weight_clipping": {}})
     assert clipping.n_critic(steps, 5) == expected
@@ -252,7 +279,7 @@ def test_long_runs_can_be_switched_off_and_never_shorten() -> None:
     assert WeightClipping(long=100).n_critic(0, 200) == 200
 
 
-# ---- assembly -------------------------------------------------------------------------------------------------------
+# ---- assembly ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("choice", sorted(path.stem for path in CONF.glob("*.yaml")))
@@ -264,25 +291,42 @@ def test_every_choice_builds_and_weighs_its_own_terms(choice: str) -> None:
     assert regularizer.terms(bowl, x, x, bowl(x)).keys() == regularizer.term_names
 
 
-@pytest.mark.parametrize(("parts", "per_sample", "bounds"), [
-    ({}, False, False), ({"drift": None}, False, False), ({"spectral_norm": None}, False, True),
-    ({"weight_clipping": None}, False, True), ({"r1": None}, True, True), ({"gradient_penalty": None, "drift": None}, True, True),
-])
-def test_a_regulariser_knows_what_it_does_to_the_critic(parts: dict[str, None], per_sample: bool, bounds: bool) -> None:
+@pytest.mark.parametrize(
+    ("parts", "per_sample", "bounds"),
+    [
+        ({}, False, False),
+        ({"drift": None}, False, False),
+        ({"spectral_norm": None}, False, True),
+        ({"weight_clipping": None}, False, True),
+        ({"r1": None}, True, True),
+        ({"gradient_penalty": None, "drift": None}, True, True),
+    ],
+)
+def test_a_regulariser_knows_what_it_does_to_the_critic(
+    parts: dict[str, None], per_sample: bool, bounds: bool
+) -> None:
     regularizer = regularizers.create(parts)
     assert (regularizer.per_sample, regularizer.bounds_critic) == (per_sample, bounds)
 
 
 def test_unknown_parts_are_refused_with_those_that_exist() -> None:
-    with pytest.raises(ConfigError, match=r"may hold gradient_penalty, .*weight_clipping; got 'gradient_penality'"):
+    with pytest.raises(
+        ConfigError, match=r"may hold gradient_penalty, .*weight_clipping; got 'gradient_penality'"
+    ):
         regularizers.create({"gradient_penality": {}})
 
 
-@pytest.mark.parametrize(("part", "argument", "takes"), [
-    ("gradient_penalty", "lambda", "target"), ("r1", "gamma", "no arguments"), ("drift", "real_logits", "no arguments"),
-    ("dragan", "c", "scale, target"), ("weight_clipping", "clip", "every, limit, long, warm_up"),
-    ("spectral_norm", "discriminator", "iterations, skip_last"),
-])
+@pytest.mark.parametrize(
+    ("part", "argument", "takes"),
+    [
+        ("gradient_penalty", "lambda", "target"),
+        ("r1", "gamma", "no arguments"),
+        ("drift", "real_logits", "no arguments"),
+        ("dragan", "c", "scale, target"),
+        ("weight_clipping", "clip", "every, limit, long, warm_up"),
+        ("spectral_norm", "discriminator", "iterations, skip_last"),
+    ],
+)
 def test_unknown_arguments_are_refused_with_those_that_exist(part: str, argument: str, takes: str) -> None:
     with pytest.raises(ConfigError, match=rf"regularizer.parts.{part} takes {takes}; got '{argument}'"):
         regularizers.create({part: {argument: 1.0}})

@@ -18,15 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-METRICS = (
-    "features only",
-    "frechet",
-    "kid",
-    "neighbour_scores",
-    "density_coverage",
-    "one_nearest_neighbour",
-    "copies",
-)
+METRICS = ("features only", "frechet", "kid", "neighbour_scores", "one_nearest_neighbour")
 
 
 def load(samples: int, dimensions: int) -> tuple[Any, Any]:
@@ -38,19 +30,16 @@ def load(samples: int, dimensions: int) -> tuple[Any, Any]:
 
 
 def metric(name: str) -> Callable[[Any, Any], Any]:
-    from gan_zoo.metrics.distances import nearest
     from gan_zoo.metrics.frechet import frechet_distance
     from gan_zoo.metrics.kernel import kernel_distance
-    from gan_zoo.metrics.neighbours import density_coverage, neighbour_scores, one_nearest_neighbour
+    from gan_zoo.metrics.neighbours import neighbour_scores, one_nearest_neighbour
 
     found: dict[str, Callable[[Any, Any], Any]] = {
         "features only": lambda real, fake: None,
         "frechet": frechet_distance,
         "kid": lambda real, fake: kernel_distance(real, fake, subset_size=min(1000, len(real)))[:2],
         "neighbour_scores": neighbour_scores,
-        "density_coverage": density_coverage,
         "one_nearest_neighbour": one_nearest_neighbour,
-        "copies": lambda real, fake: float(nearest(fake, real, 1)[0].mean()),
     }
     return found[name]
 

@@ -234,7 +234,8 @@ def _shape(returned: Any) -> str:
     if isinstance(returned, Tensor):
         return f"[{', '.join(['N', *map(str, returned.shape[1:])])}]"
     if isinstance(returned, (tuple, list)):
-        return ", ".join(text for text in map(_shape, returned) if text)
+        shapes = [text for text in map(_shape, returned) if text]
+        return ", ".join(shapes[:3] + ["..."] * (len(shapes) > 3))
     return ""
 
 
@@ -278,7 +279,8 @@ def _layer(name: str, layer: nn.Module, outputs: dict[nn.Module, list[str]], cou
     counted.update(id(p) for p in own)
     trained = sum(p.numel() for p in own if p.requires_grad)
     depth = name.count(".") + 1 if name else 0
-    used = any(inner in outputs for inner in layer.modules())  # containers are walked through and not called
+    # containers are walked through and not called, what holds no parameters is not missed
+    used = any(inner in outputs for inner in layer.modules()) or not any(True for _ in layer.parameters())
     shapes = outputs.get(layer, ["" if used else "not used"])
     kind = f"{type(layer).__name__.removeprefix('Parametrized')}({_arguments(layer)})"
     return Layer(

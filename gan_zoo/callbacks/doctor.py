@@ -64,16 +64,16 @@ SYMPTOMS = (
     ),
     Symptom(
         "discriminator_always_right",
-        10,
+        20,
         lambda r: min(r.accuracy("real"), r.accuracy("fake")) >= 0.99,
-        "D has been right on nearly every sample, real and fake, for ten log points. Give G more to learn "
+        "D has been right on nearly every sample, real and fake, for twenty log points. Give G more to learn "
         "from: regularizer=r1, a lower model.optimizer.discriminator.lr, dropout or a smaller D.",
     ),
     Symptom(
         "discriminator_always_fooled",
-        10,
+        20,
         lambda r: r.accuracy("fake") <= 0.02,
-        "D has taken nearly every fake for real for ten log points and guides G no more. Strengthen it: "
+        "D has taken nearly every fake for real for twenty log points and guides G no more. Strengthen it: "
         "a higher model.optimizer.discriminator.lr, model.n_critic=2, less dropout or noise, a wider D.",
     ),
     *(

@@ -65,9 +65,8 @@ def _tally(
         tally.nearest_fake[row] = torch.minimum(tally.nearest_fake[row], squared.amin(1))
         tally.recalled[row] |= (squared <= fake_radii[column]).any(1)
         tally.precise[column] |= (squared <= real_radii[row, None]).any(0)
-        tally.balls[column] += (squared < density_radii[row, None]).sum(
-            0, dtype=torch.int32
-        )  # faster than int64
+        within = squared < density_radii[row, None]
+        tally.balls[column] += within.sum(0, dtype=torch.int32)  # faster than int64
     return tally
 
 

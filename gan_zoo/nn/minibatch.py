@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gan_zoo.nn.parallel import mean_over_ranks, rank, world_size
+
 MinibatchName = Literal["none", "stddev", "discrimination"]
 
 
@@ -16,7 +18,7 @@ class MinibatchStdDev(nn.Module):
 
     group: samples a group, at most; None is the whole batch, as in the paper. With M groups sample i is in
     group i mod M, as in the authors' TensorFlow code. A batch that `group` does not divide takes the largest
-    size below that does.
+    size below that does. The batch is the global one: several processes see what one would.
     """
 
     def __init__(self, group: int | None = None) -> None:
@@ -24,13 +26,32 @@ class MinibatchStdDev(nn.Module):
         self.group = group
 
     def forward(self, x: Tensor) -> Tensor:
-        n = len(x)
+        n = len(x) * world_size()
         group = next(g for g in range(min(self.group or n, n), 0, -1) if n % g == 0)
         with torch.autocast(x.device.type, enabled=False):  # 1e-8 is 0 in half precision
-            y = x.float().unflatten(0, (group, -1))  # [group, M, C, ...]
-            std = (y.var(0, correction=0) + 1e-8).sqrt()
-            std = std.flatten(1).mean(1).repeat(group).to(x.dtype)  # [N], the value of group i mod M
-        return torch.cat([x, std.view(-1, 1, *[1] * (x.dim() - 2)).expand(-1, 1, *x.shape[2:])], dim=1)
+            y = x.float()
+            std = _over_ranks(y, n // group, group) if world_size() > 1 else _over_batch(y, group)
+        std = std.to(x.dtype).view(-1, 1, *[1] * (x.dim() - 2))
+        return torch.cat([x, std.expand(-1, 1, *x.shape[2:])], dim=1)
+
+
+def _over_batch(x: Tensor, group: int) -> Tensor:
+    """The mean std of each sample's group, [N]."""
+    y = x.unflatten(0, (group, -1))  # [group, M, C, ...]
+    return (y.var(0, correction=0) + 1e-8).sqrt().flatten(1).mean(1).repeat(group)  # of group i mod M
+
+
+def _over_ranks(x: Tensor, groups: int, size: int) -> Tensor:
+    """The same where each rank holds a part of the batch: sums of each group, over all ranks, then of squares."""
+    x = x.flatten(1)
+    mine = (rank() * len(x) + torch.arange(len(x), device=x.device)) % groups
+
+    def group_means(values: Tensor) -> Tensor:
+        sums = values.new_zeros(groups, values.shape[1]).index_add(0, mine, values)
+        return mean_over_ranks(sums) * (world_size() / size)
+
+    deviation = x - group_means(x)[mine]
+    return (group_means(deviation.square()) + 1e-8).sqrt().mean(1)[mine]
 
 
 class MinibatchDiscrimination(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
@@ -61,6 +62,18 @@ class LayerNorm(nn.GroupNorm):
 
     def __init__(self, features: int, eps: float = 1e-5) -> None:
         super().__init__(1, features, eps=eps)
+
+
+class PixelNorm(nn.Module):
+    """[N, C, ...]: x / sqrt(mean over channels of x^2 + 1e-8), in float32 (Karras et al. 2018, sec. 4.2).
+
+    The result has mean square 1 at each pixel, hence norm sqrt(C), not 1.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):  # 1e-8 is 0 in half precision
+            y = x.float()
+            return (y * (y.square().mean(1, keepdim=True) + 1e-8).rsqrt()).to(x.dtype)
 
 
 def normalisation(name: NormName, features: int, batch_norm: dict[str, Any] | None = None) -> nn.Module:

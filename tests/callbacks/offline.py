@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,26 +30,27 @@ def frames(content: bytes) -> Iterator[bytes]:
             parts = b""
 
 
-def wandb_records(folder: Path) -> dict[str, list[Any]]:
-    """history: a dict for each logged row; metrics: (name or glob, its axis) in the order of definition."""
+def wandb_records(folder: Path, seconds: float = 30.0) -> dict[str, list[Any]]:
+    """history: a dict for each logged row; metrics: (name or glob, its axis) in the order of definition.
+
+    Waits for the record that ends a run: wandb.finish() may return before its service has written all.
+    """
     from wandb.proto.wandb_internal_pb2 import Record
 
     (file,) = folder.rglob("*.wandb")
-    found: dict[str, list[Any]] = {"history": [], "metrics": [], "config": []}
-    for frame in frames(file.read_bytes()):
-        record = Record()
-        record.ParseFromString(frame)
-        if record.HasField("history"):
-            found["history"].append(
-                {
-                    "/".join(item.nested_key) or item.key: json.loads(item.value_json)
-                    for item in record.history.item
-                }
-            )
-        elif record.HasField("metric"):
-            found["metrics"].append(
-                (record.metric.glob_name or record.metric.name, record.metric.step_metric)
-            )
-        elif record.HasField("config"):
-            found["config"] += [(item.key, item.value_json) for item in record.config.update]
-    return found
+    deadline = time.monotonic() + seconds
+    while True:
+        records = [Record.FromString(frame) for frame in frames(file.read_bytes())]
+        if any(record.HasField("exit") for record in records):
+            break
+        assert time.monotonic() < deadline, f"{file}: no end after {seconds} s, {len(records)} records"
+        time.sleep(0.1)
+    metrics = [record.metric for record in records if record.HasField("metric")]
+    return {
+        "history": [_row(record.history.item) for record in records if record.HasField("history")],
+        "metrics": [(metric.glob_name or metric.name, metric.step_metric) for metric in metrics],
+    }
+
+
+def _row(items: Any) -> dict[str, Any]:
+    return {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in items}

@@ -111,18 +111,21 @@ def test_the_table_names_layers_shapes_and_parameters() -> None:
 
 
 class Odd(Points):
-    """A shared layer, a fixed one, one that is not called, a list of layers, and two outputs."""
+    """Layers that are shared, fixed, not called, tied to another's weight, empty, in a list, normalised."""
 
     def __init__(self, **play: Any) -> None:
         super().__init__(**play)
-        shared = nn.Linear(8, 8)
+        shared, spare, tied = nn.Linear(8, 8), nn.Linear(9, 9), nn.Linear(9, 9)
+        tied.weight = spare.weight
         self.generator = nn.ModuleDict(
             {
                 "first": shared,
                 "again": nn.Sequential(shared),
                 "fixed": nn.Linear(8, 4).requires_grad_(False),
                 "last": nn.Linear(4, 2, bias=False),
-                "spare": nn.Linear(9, 9),
+                "spare": spare,
+                "tied": tied,
+                "none": nn.ModuleList(),
             }
         )
         self.discriminator = nn.ModuleList(
@@ -149,15 +152,15 @@ def odd() -> Odd:
 def test_shared_fixed_unused_and_normalised_layers_are_counted_right() -> None:
     text = describe(odd())
     by_name = {line.split()[0]: line for line in text.splitlines() if line.strip()}
-    assert (
-        "generator: 170 trainable parameters and 36 that stay as they are" in text
-    )  # 8*8+8 once, 4*2, 9*9+9; 8*4+4
+    # 8*8+8 once, 4*2, 9*9+9, 9; 8*4+4
+    assert "generator: 179 trainable parameters and 36 that stay as they are" in text
     assert by_name["first"].endswith(" 72") and "[N, 8]  x2" in by_name["first"]
     assert (
         by_name["fixed"].endswith("+ 36 fixed")
         and "not used" in by_name["spare"]
         and by_name["spare"].endswith("90")
     )
+    assert by_name["tied"].endswith(" 9") and by_name["none"].split() == ["none", "ModuleList"]
     assert "not used" not in by_name["(all)"] and "not used" not in by_name["again"]
     assert "discriminator: 13 trainable parameters" in text and "parametrizations" not in text
     assert by_name["0"].split()[1].startswith("Linear(") and by_name["0"].endswith(" 9")

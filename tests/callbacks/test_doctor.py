@@ -54,8 +54,8 @@ FOOLED = {"discriminator/accuracy_fake": 0.0}
     ("symptom", "change", "points_in_a_row"),
     [
         ("discriminator_loss_zero", ZERO, 5),
-        ("discriminator_always_right", RIGHT, 10),
-        ("discriminator_always_fooled", FOOLED, 10),
+        ("discriminator_always_right", RIGHT, 20),
+        ("discriminator_always_fooled", FOOLED, 20),
         ("generator_gradient_growing", {"generator/gradient_norm": 101.0}, 3),
         ("discriminator_gradient_growing", {"discriminator/gradient_norm": 101.0}, 3),
         ("discriminator_loss_variance", {"discriminator/loss_variance": 3.1}, 3),
@@ -85,7 +85,7 @@ def test_each_symptom_is_seen_when_it_lasts_and_said_once(
     ],
 )
 def test_what_is_short_of_a_symptom_is_passed_over(change: dict[str, float]) -> None:
-    assert told(*[change] * 15) == []
+    assert told(*[change] * 25) == []
 
 
 def test_nothing_is_compared_with_a_median_of_a_few() -> None:
@@ -124,7 +124,7 @@ def test_terms_of_other_names_are_not_taken_for_a_loss_of_0() -> None:
 
 def test_figures_of_a_metric_do_not_end_a_streak() -> None:
     doctor = Doctor()
-    told(*[RIGHT] * 9, doctor=doctor)
+    told(*[RIGHT] * 19, doctor=doctor)
     doctor.on_figures(TRAINER, points(), {"frechet_distance": 3.0})
     assert told(RIGHT, well=0, doctor=doctor) == ["discriminator_always_right"]
 
@@ -141,6 +141,15 @@ def test_a_resumed_doctor_goes_on_where_it_was() -> None:
     ]
     assert without and second.state_dict() | {"remarks": without} == whole.state_dict() | {"remarks": without}
     assert [remark["symptom"] for remark in second.remarks] == [remark["symptom"] for remark in whole.remarks]
+
+
+def test_a_resumed_doctor_knows_that_there_was_variety() -> None:
+    first, second, gan, real = Doctor(), Doctor(), points(), torch.randn(64, 3)
+    gan.samples_seen = 100
+    first.on_samples(TRAINER, gan, real, real)
+    second.load_state_dict(first.state_dict())
+    second.on_samples(TRAINER, gan, 0.2 * real, real)
+    assert [remark["symptom"] for remark in second.remarks] == ["variety_lost"]
 
 
 def test_its_state_is_plain_and_its_own() -> None:

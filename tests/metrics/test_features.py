@@ -36,9 +36,11 @@ def inception_state() -> dict[str, torch.Tensor]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = InceptionV3()
-        for name, buffer in network.named_buffers():
-            if "running" in name:
-                buffer.uniform_(0.5, 1.5)
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)  # signals that live to the last layer
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.uniform_(-0.3, 0.3), module.running_var.uniform_(0.5, 1.5)
     return network.state_dict()
 
 
@@ -58,7 +60,9 @@ def test_inception_equals_torch_fidelitys_on_the_same_weights(inception_state, t
     expected = dict(zip(names, theirs(pictures(2)), strict=True))
     for name in names:
         ours = inception(tmp_path / "weights.pth", output=name, sha256=None)
-        torch.testing.assert_close(ours(pictures(2)), expected[name], rtol=1e-4, atol=1e-4)
+        scale = float(expected[name].std())
+        assert scale > 0.05
+        torch.testing.assert_close(ours(pictures(2)), expected[name], rtol=0, atol=1e-4 * scale)
 
 
 def test_the_resize_is_tensorflow_1s():

@@ -152,6 +152,15 @@ def test_swd_sees_blocks_and_has_a_floor():
     )
 
 
+def test_each_set_is_normalised_by_itself_so_contrast_and_brightness_do_not_count():
+    generator = torch.Generator().manual_seed(0)
+    real, fake = (torch.rand(6, 2, 16, 16, generator=generator) * 2 - 1 for _ in range(2))
+    plain, faint = (
+        laplacian_swd(real, one, patches_per_picture=8, directions=8) for one in (fake, fake / 4 + 0.3)
+    )
+    assert faint == pytest.approx(plain, rel=1e-4)
+
+
 def test_sides_are_checked():
     assert level_sides(128) == [128, 64, 32, 16]
     with pytest.raises(ValueError, match=r"16 \* 2\*\*k, got 28"):

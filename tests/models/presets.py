@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_zoo.config import compose, conf_dir, load_model_class
-from gan_zoo.gan import GAN, Batch
+from gan_zoo.gan import Batch
 
 EXPERIMENTS = sorted(path.stem for path in Path(conf_dir(), "experiment").glob("*.yaml"))
 
@@ -34,12 +34,12 @@ def counts(*overrides: str) -> tuple[int, int]:
     return parameters(gan.generator), parameters(gan.discriminator)
 
 
-def batch_of(gan: GAN, real: Tensor, classes: int = 0) -> Batch:
+def batch_of(gan: Any, real: Tensor, classes: int = 0) -> Batch:
     batch = {"real": real, "latent": gan.latent.fixed(len(real), 0)}
     return {**batch, "condition": torch.arange(len(real)) % classes} if classes else batch
 
 
-def check_a_round(gan: GAN, batch: Batch) -> None:
+def check_a_round(gan: Any, batch: Batch) -> None:
     """One forward of both players: named terms are finite scalars, one weight each, and every parameter has a
     gradient."""
     fake = gan.generate(batch)

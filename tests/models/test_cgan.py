@@ -69,12 +69,18 @@ def test_every_way_to_condition_plays_and_hears_the_label(generator, discriminat
 def test_dense_nets_are_conditioned_too_for_points_as_well(condition, embedding):
     net = "{units: [16], activation: relu, output: auto, init: glorot_uniform}"
     critic = "{units: [16], activation: relu, init: glorot_uniform}"
-    for shape in ((2,), (1, 8, 8)):
-        gan = build("model=cgan", "data.resolution=8", f"model.modality={'points' if len(shape) == 1 else 'image'}",
-                    *(f"model.{player}.condition={condition}" for player in ("generator", "discriminator")),
-                    *(f"model.{player}.embedding={embedding}" for player in ("generator", "discriminator")),
-                    "model.generator.conv=null", "model.discriminator.conv=null",
-                    f"+model.generator.dense={net}", f"+model.discriminator.dense={critic}")  # fmt: skip
+    for modality, shape in (("points", (2,)), ("image", (1, 8, 8))):
+        gan = build(
+            "model=cgan",
+            "data.resolution=8",
+            f"model.modality={modality}",
+            *(f"model.{player}.condition={condition}" for player in ("generator", "discriminator")),
+            *(f"model.{player}.embedding={embedding}" for player in ("generator", "discriminator")),
+            "model.generator.conv=null",
+            "model.discriminator.conv=null",
+            f"+model.generator.dense={net}",
+            f"+model.discriminator.dense={critic}",
+        )
         check_a_round(gan, batch_of(gan, torch.randn(10, *shape), 10))
 
 
@@ -84,9 +90,10 @@ def test_permuting_pairs_of_sample_and_label_leaves_the_loss_of_d():
     order = torch.randperm(10)
     torch.testing.assert_close(
         gan.loss.discriminator(*(gan.discriminate(batch["real"], batch).logits,) * 2)["real"],
-        gan.loss.discriminator(*(gan.discriminate(
-            batch["real"][order], {"condition": batch["condition"][order]}).logits,) * 2)["real"],
-    )  # fmt: skip
+        gan.loss.discriminator(
+            *(gan.discriminate(batch["real"][order], {"condition": batch["condition"][order]}).logits,) * 2
+        )["real"],
+    )
 
 
 def test_projection_adds_the_inner_product_of_class_and_feature():
@@ -145,9 +152,16 @@ def test_samples_are_the_classes_in_turn_and_one_class_on_request():
 def test_wrong_labels_cost_d_more_on_ten_clusters():
     critic = "{units: [32, 32], activation: relu, init: glorot_uniform}"
     net = "{units: [16], activation: relu, output: auto, init: glorot_uniform}"
-    gan = build("model=cgan", "model.modality=points", "model.generator.conv=null", "model.discriminator.conv=null",
-                "model.generator.condition=concatenate", "model.discriminator.condition=concatenate",
-                f"+model.generator.dense={net}", f"+model.discriminator.dense={critic}")  # fmt: skip
+    gan = build(
+        "model=cgan",
+        "model.modality=points",
+        "model.generator.conv=null",
+        "model.discriminator.conv=null",
+        "model.generator.condition=concatenate",
+        "model.discriminator.condition=concatenate",
+        f"+model.generator.dense={net}",
+        f"+model.discriminator.dense={critic}",
+    )
     angles = torch.arange(10) * (2 * math.pi / 10)
     centres = torch.stack([angles.cos(), angles.sin()], 1)
     adam = torch.optim.Adam(gan.discriminator.parameters(), lr=3e-3)

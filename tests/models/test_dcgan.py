@@ -12,12 +12,22 @@ from tests.models.presets import batch_of, build, check_a_round, counts
     ("overrides", "expected"),
     [
         (["experiment=dcgan_paper"], (18_885_760, 17_232_768)),
-        (["experiment=dcgan_paper", "model.generator.stem=conv", "model.generator.stem_norm=channel"],
-         (18_855_040, 17_232_768)),
+        (
+            ["experiment=dcgan_paper", "model.generator.stem=conv", "model.generator.stem_norm=channel"],
+            (18_855_040, 17_232_768),
+        ),
         (["experiment=dcgan_port"], (3_576_704, 2_765_568)),
         (["experiment=dcgan_port", "data.channels=1"], (3_574_656, 2_763_520)),
-        (["experiment=dcgan_port", "model.generator.width=128", "model.generator.max_channels=1024",
-          "model.discriminator.width=128", "model.discriminator.max_channels=1024"], (12_658_432, 11_036_160)),
+        (
+            [
+                "experiment=dcgan_port",
+                "model.generator.width=128",
+                "model.generator.max_channels=1024",
+                "model.discriminator.width=128",
+                "model.discriminator.max_channels=1024",
+            ],
+            (12_658_432, 11_036_160),
+        ),
         (["experiment=course_1"], (2_368_705, 4_311_553)),
         (["experiment=course_2a"], (2_305_472, 212_865)),
         (["experiment=course_2b"], (2_700_352, 1_045_633)),
@@ -25,7 +35,7 @@ from tests.models.presets import batch_of, build, check_a_round, counts
         (["experiment=course_4_dcgan"], (2_005_761, 400_385)),
         (["experiment=book_3"], (4_514_819, 4_310_401)),
     ],
-)  # fmt: skip
+)
 def test_presets_have_the_published_parameters(overrides, expected):
     """Those of courses 0, 2 and 4 and of the book, which print none, are summed by hand from their layers."""
     assert counts(*overrides) == expected
@@ -44,7 +54,13 @@ def sides(network, x):
 def test_course_0_has_the_shapes_of_its_summary():
     gan = build("experiment=course_0")
     assert sides(gan.generator, torch.randn(1, 128).expand(2, -1)) == [
-        (4, 512), (8, 256), (16, 128), (32, 64), (32, 64), (64, 3)]  # fmt: skip
+        (4, 512),
+        (8, 256),
+        (16, 128),
+        (32, 64),
+        (32, 64),
+        (64, 3),
+    ]
     assert sides(gan.discriminator, torch.randn(2, 3, 64, 64)) == [(32, 64), (16, 128), (8, 256), (4, 512)]
 
 
@@ -89,16 +105,30 @@ def test_a_sample_depends_on_its_batch_mates_with_batch_statistics_alone(running
 @pytest.mark.parametrize("resolution", [8, 16, 28, 32, 48])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_a_plain_model_fits_itself_to_the_data(resolution, channels):
-    gan = build("model=dcgan", f"data.resolution={resolution}", f"data.channels={channels}",
-                "model.generator.width=4", "model.discriminator.width=4")  # fmt: skip
+    gan = build(
+        "model=dcgan",
+        f"data.resolution={resolution}",
+        f"data.channels={channels}",
+        "model.generator.width=4",
+        "model.discriminator.width=4",
+    )
     check_a_round(gan, batch_of(gan, torch.rand(4, channels, resolution, resolution) * 2 - 1))
 
 
-@pytest.mark.parametrize("trick", [
-    "model.discriminator.minibatch=stddev", "model.discriminator.minibatch=discrimination", "model.discriminator.head=pool",
-    "model.discriminator.dropout=0.4", "model.generator.upsample=nearest", "model.generator.norm=instance",
-    "model.discriminator.norm=layer", "model.generator.output=sigmoid", "+model.weights.generator.feature_matching=1.0",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "trick",
+    [
+        "model.discriminator.minibatch=stddev",
+        "model.discriminator.minibatch=discrimination",
+        "model.discriminator.head=pool",
+        "model.discriminator.dropout=0.4",
+        "model.generator.upsample=nearest",
+        "model.generator.norm=instance",
+        "model.discriminator.norm=layer",
+        "model.generator.output=sigmoid",
+        "+model.weights.generator.feature_matching=1.0",
+    ],
+)
 def test_tricks_are_options(trick):
     kernel = ["model.generator.kernel=5"] if "nearest" in trick else []
     gan = build("model=dcgan", "data.resolution=16", trick, *kernel)

@@ -8,10 +8,25 @@ from tests.models.presets import EXPERIMENTS, batch_of, build, check_a_round
 
 MINE = ["vanilla", "dcgan", "cgan", "wgan_gp"]
 PRESETS = [
-    "course_0", "course_1", "course_2a", "course_2b", "course_2c", "course_4_mlp", "course_4_dcgan", "book_3",
-    "book_5_wgan", "book_5_wgan_gp", "vanilla_paper", "dcgan_paper", "cgan_paper", "cgan_dcgan", "acgan", "dcgan_port",
-    "wgan_gp_cifar10", "wgan_gp_toy",
-]  # fmt: skip
+    "course_0",
+    "course_1",
+    "course_2a",
+    "course_2b",
+    "course_2c",
+    "course_4_mlp",
+    "course_4_dcgan",
+    "book_3",
+    "book_5_wgan",
+    "book_5_wgan_gp",
+    "vanilla_paper",
+    "dcgan_paper",
+    "cgan_paper",
+    "cgan_dcgan",
+    "acgan",
+    "dcgan_port",
+    "wgan_gp_cifar10",
+    "wgan_gp_toy",
+]
 
 
 def test_every_preset_is_there():

@@ -1,5 +1,7 @@
 """Sides, layers and parameters of the convolutional players."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -9,10 +11,10 @@ from gan_zoo.nn.norms import BatchNorm
 from gan_zoo.nn.resampling import down_convolution, pyramid, sides_down, up_convolution
 from gan_zoo.schema import ConfigError
 
-G = dict(
+G: dict[str, Any] = dict(
     stem="linear", kernel=4, norm="batch", activation="relu", output="tanh", init="normal", init_scale=0.02
 )
-D = dict(kernel=4, norm="batch", activation="leaky_relu", init="normal", init_scale=0.02)
+D: dict[str, Any] = dict(kernel=4, norm="batch", activation="leaky_relu", init="normal", init_scale=0.02)
 
 
 def parameters(network):
@@ -111,10 +113,10 @@ def test_minibatch_layers_widen_what_the_head_reads(minibatch, width):
 
 
 def test_the_label_widens_every_layer_by_its_size():
-    plain, told = (ConvGenerator(10, 32, 1, **G, width=4, hidden=[6], label=k) for k in (0, 5))
-    assert parameters(told) - parameters(plain) == 5 * (6 + 16 * 16 + 16 * (8 + 4 + 1))
-    plain, told = (ConvDiscriminator(32, 1, **D, width=4, hidden=[6], label=k) for k in (0, 5))
-    assert parameters(told) - parameters(plain) == 5 * (16 * (4 + 8 + 16) + 6 + 1)
+    drawing = [parameters(ConvGenerator(10, 32, 1, **G, width=4, hidden=[6], label=k)) for k in (0, 5)]
+    assert drawing[1] - drawing[0] == 5 * (6 + 16 * 16 + 16 * (8 + 4 + 1))
+    judging = [parameters(ConvDiscriminator(32, 1, **D, width=4, hidden=[6], label=k)) for k in (0, 5)]
+    assert judging[1] - judging[0] == 5 * (16 * (4 + 8 + 16) + 6 + 1)
 
 
 def test_unit_range_shows_the_net_pixels_in_0_1():

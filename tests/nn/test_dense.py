@@ -1,5 +1,7 @@
 """The fully connected players."""
 
+from typing import Any
+
 import torch
 
 from gan_zoo.nn.activations import UnitSigmoid
@@ -33,7 +35,7 @@ def test_tfd_and_cifar_nets_of_2014_have_the_published_parameters():
 
 
 def test_auto_output_is_tanh_for_pictures_and_linear_for_points():
-    made = dict(units=[4], activation="relu", output="auto", init="normal")
+    made: dict[str, Any] = dict(units=[4], activation="relu", output="auto", init="normal")
     picture, points = DenseGenerator(3, (1, 2, 2), **made), DenseGenerator(3, (2,), **made)
     assert isinstance(picture.output, torch.nn.Tanh) and isinstance(points.output, torch.nn.Identity)
     assert picture(torch.randn(5, 3)).shape == (5, 1, 2, 2) and points(torch.randn(5, 3)).shape == (5, 2)
@@ -69,7 +71,9 @@ def test_dropout_shares_are_those_of_2014():
 
 def test_discriminator_norm_spares_the_first_layer():
     discriminator = DenseDiscriminator(8, units=[4, 4, 4], activation="relu", norm="auto", init="normal")
-    assert [any(isinstance(m, BatchNorm) for m in layer) for layer in discriminator.hidden.layers] == [
+    assert [
+        any(isinstance(m, BatchNorm) for m in layer.modules()) for layer in discriminator.hidden.layers
+    ] == [
         False,
         True,
         True,
@@ -89,7 +93,7 @@ def test_features_are_the_hidden_layers_outputs_and_the_last_feeds_the_head():
 
 def test_sigmoid_generator_is_the_2014_net_stretched():
     torch.manual_seed(0)
-    made = dict(units=[4], activation="relu", init="uniform", init_scale=0.5)
+    made: dict[str, Any] = dict(units=[4], activation="relu", init="uniform", init_scale=0.5)
     stretched = DenseGenerator(3, (1, 2, 2), output="sigmoid", **made)
     logits = DenseGenerator(3, (1, 2, 2), output="linear", **made)
     logits.load_state_dict(stretched.state_dict())

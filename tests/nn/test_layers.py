@@ -53,7 +53,7 @@ def test_stddev_in_half_precision_has_finite_gradients_for_equal_samples():
     y = MinibatchStdDev()(x)
     assert y.dtype == torch.float16
     y.float().sum().backward()
-    assert torch.isfinite(x.grad).all()
+    assert x.grad is not None and torch.isfinite(x.grad).all()
 
 
 def test_minibatch_discrimination_sums_exponentials_of_l1_distances_to_the_others():
@@ -131,7 +131,7 @@ def test_a_picture_depends_on_its_batch_mates_only_without_running_averages(runn
 def test_batch_norm_momentum_is_the_weight_of_the_new_batch():
     norm = BatchNorm(1, momentum=0.25)
     norm(torch.full((8, 1), 4.0))
-    assert norm.running_mean.item() == pytest.approx(1.0)
+    assert norm.running_mean is not None and norm.running_mean.item() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("name", ["instance", "layer"])
@@ -165,21 +165,20 @@ def test_leaky_relu_has_the_slope_it_was_given():
     assert activation("leaky_relu", 0.3)(torch.tensor(-2.0)).item() == pytest.approx(-0.6)
 
 
-def test_unknown_names_are_refused_with_the_known_ones():
-    for make in (
-        lambda: activation("relo"),
-        lambda: normalisation("bach", 3),
-        lambda: output_activation("relu"),
-    ):
-        with pytest.raises(ValueError, match="must be one of"):
-            make()
+@pytest.mark.parametrize("make", [activation, output_activation, lambda name: normalisation(name, 3)])
+def test_unknown_names_are_refused_with_the_known_ones(make):
+    with pytest.raises(ValueError, match="must be one of"):
+        make("relo")
 
 
-def test_a_setting_is_repeated_or_has_one_value_a_layer():
-    assert per_layer(5, 3, "kernel") == [5, 5, 5]
-    assert per_layer([1, 2], 2, "kernel") == [1, 2]
-    with pytest.raises(ConfigError, match="kernel has 2 values for 3 layers"):
-        per_layer([1, 2], 3, "kernel")
+@pytest.mark.parametrize(
+    ("setting", "count", "values"), [(5, 3, [5, 5, 5]), ([1, 2], 2, [1, 2]), ("relu", 1, ["relu"])]
+)
+def test_a_setting_is_repeated_or_has_one_value_a_layer(setting, count, values):
+    assert per_layer(setting, count, "kernel") == values
+    if isinstance(setting, list):
+        with pytest.raises(ConfigError, match="kernel has 2 values for 3 layers"):
+            per_layer(setting, 3, "kernel")
 
 
 def test_labels_are_constant_maps_beside_pictures():
@@ -191,8 +190,8 @@ def test_labels_are_constant_maps_beside_pictures():
 @pytest.mark.parametrize(("kind", "side"), [("up", 16), ("down", 4), ("none", 8)])
 def test_a_residual_block_without_its_residual_is_its_shortcut(kind, side):
     block = ResidualBlock(3, 3, kind, activation=nn.ReLU, norm=lambda n: nn.Identity())
-    nn.init.zeros_(block.residual[-2 if kind == "down" else -1].weight)
-    nn.init.zeros_(block.residual[-2 if kind == "down" else -1].bias)
+    for parameter in block.residual[-2 if kind == "down" else -1].parameters():
+        nn.init.zeros_(parameter)
     x = torch.randn(2, 3, 8, 8)
     assert block(x).shape == (2, 3, side, side)
     torch.testing.assert_close(block(x), block.shortcut(x))

@@ -20,7 +20,9 @@ WORLD = 2
 
 
 def ddp(test: Callable[..., None]) -> Callable[..., None]:
-    only_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks and speaks gloo: Linux only")
+    only_linux = pytest.mark.skipif(
+        not sys.platform.startswith("linux"), reason="forks and speaks gloo: Linux only"
+    )
     return pytest.mark.ddp(only_linux(test))  # type: ignore[no-any-return]
 
 
@@ -54,7 +56,9 @@ def test_the_mean_goes_forward_and_its_gradients_mean_goes_back(tmp_path: Path) 
         value = torch.tensor([1.0 + 2 * number, 10.0], requires_grad=True)
         mean = mean_over_ranks(value)
         torch.testing.assert_close(mean.detach(), torch.tensor([2.0, 10.0]))
-        torch.testing.assert_close(value.detach(), torch.tensor([1.0 + 2 * number, 10.0]))  # not changed itself
+        torch.testing.assert_close(
+            value.detach(), torch.tensor([1.0 + 2 * number, 10.0])
+        )  # not changed itself
         incoming = torch.tensor([3.0, 1.0]) if number else torch.tensor([5.0, 1.0])
         (mean * incoming).sum().backward()
         torch.testing.assert_close(value.grad, torch.tensor([4.0, 1.0]))
@@ -81,7 +85,9 @@ def test_relativistic_losses_on_two_ranks_are_those_of_the_whole_batch(tmp_path:
         weight = start.clone().requires_grad_()
         r, f = torch.tanh(real[rows] @ weight), torch.tanh(fake[rows] @ weight)
         both = [loss.discriminator(r, f)["adversarial"], loss.generator(f, r)["adversarial"]]
-        return [value.item() for value in both], [torch.autograd.grad(value, weight, retain_graph=True)[0] for value in both]
+        return [value.item() for value in both], [
+            torch.autograd.grad(value, weight, retain_graph=True)[0] for value in both
+        ]
 
     names = ["ragan", "ragan_ls", "ragan_hinge", "rpgan"]
     whole = {name: totals(losses.create(name), slice(0, 8)) for name in names}
@@ -99,8 +105,15 @@ def some_tensors(number: int) -> list[Tensor]:
     """Two dtypes in turn, many shapes, one view; rank 1 holds three times what rank 0 holds."""
     factor = 1.0 + 2 * number
     matrix = torch.arange(12.0).view(3, 4)
-    tensors = [torch.tensor(7.0), torch.ones(5, dtype=torch.float64), matrix, torch.arange(3.0, dtype=torch.float64),
-               torch.zeros(0), torch.full((2, 1, 2), -3.0), torch.arange(40.0)]
+    tensors = [
+        torch.tensor(7.0),
+        torch.ones(5, dtype=torch.float64),
+        matrix,
+        torch.arange(3.0, dtype=torch.float64),
+        torch.zeros(0),
+        torch.full((2, 1, 2), -3.0),
+        torch.arange(40.0),
+    ]
     scaled = [tensor * factor for tensor in tensors]
     return [*scaled[:2], scaled[2].t(), *scaled[3:]]  # a transposed gradient is not contiguous
 
