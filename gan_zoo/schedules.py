@@ -47,9 +47,9 @@ def inverse_time(value: float, decay: float, every: int) -> Schedule:
 
 
 def staged(value: float, factors: list[float], starts: list[int], ramp: int = 0) -> Schedule:
-    """value * factors[i] once samples exceed starts[i] (value before all of them), rising over the first `ramp` samples.
+    """value * factors[i] once samples exceed starts[i], `value` before all of them.
 
-    The rise is exp(-5 (1 - samples / ramp)^2), as in the code of Karras et al. 2018.
+    Over the first `ramp` samples it rises as exp(-5 (1 - samples / ramp)^2), the code of Karras et al. 2018.
     """
     def at(samples: int) -> float:
         passed = sum(samples > start for start in starts)
@@ -64,7 +64,8 @@ def warm_up(value: float, length: int, start: int = 0) -> Schedule:
     return linear(0.0, value, length, start)
 
 
-_BY_NAME = {f.__name__: f for f in (constant, linear, cosine, exponential, staircase, inverse_time, warm_up, staged)}
+_FUNCTIONS = (constant, linear, cosine, exponential, staircase, inverse_time, warm_up, staged)
+_BY_NAME = {f.__name__: f for f in _FUNCTIONS}
 
 
 def create(setting: float | int | dict[str, Any]) -> Schedule:
@@ -93,7 +94,7 @@ def is_constant(setting: float | int | dict[str, Any]) -> bool:
 
 
 class Moment(NamedTuple):
-    """level: doublings above the smallest side; alpha in (0, 1]: the weight of the newest path, 1 when it is alone."""
+    """level: doublings above the smallest side; alpha in (0, 1]: weight of the newest path, 1 when it is alone."""
 
     level: int
     alpha: float
@@ -121,15 +122,16 @@ def _grows(side: int) -> bool:
 
 
 class Growth:
-    """Progressive growing (Karras et al. 2018, sec. 2): each resolution alone, then the next one fades in, and so on.
+    """Progressive growing (Karras et al. 2018, sec. 2): each resolution alone, then the next one fades in.
 
     side, levels: the smallest side and how many resolutions there are. Lists hold one value a resolution, the
     smallest first; the last one stands for all that follow, a single value for all.
 
     stable: samples at a resolution before the next fades in. fade: samples while a resolution fades in.
     batch_size: global; {devices: list} for lists by number of devices, of which the largest number not above
-    `devices` is taken. rate_factor: on the learning rates, in the same forms. ramp: samples over which the rates
-    rise at the beginning. initial_resolution: where to begin; null is the smallest side, the full one grows nothing.
+    `devices` is taken. rate_factor: on the learning rates, in the same forms. ramp: samples over which the
+    rates rise at the beginning. initial_resolution: where to begin; null is the smallest side, the full one
+    grows nothing.
     """
 
     def __init__(
@@ -155,9 +157,8 @@ class Growth:
     def _level_of(self, resolution: int | None) -> int:
         sides = [self.resolution(level) for level in range(self.levels)]
         if resolution is not None and resolution not in sides:
-            raise ConfigError(
-                f"model.schedule.initial_resolution must be one of {', '.join(map(str, sides))}, got {resolution}"
-            )
+            known = ", ".join(map(str, sides))
+            raise ConfigError(f"model.schedule.initial_resolution must be one of {known}, got {resolution}")
         return sides.index(resolution) if resolution else 0
 
     def _lay_out(self, stable: list[int], fade: list[int]) -> None:
@@ -169,8 +170,8 @@ class Growth:
 
     def at(self, samples_seen: int) -> Moment:
         """Level and alpha of the batch that begins there; a fade begins with the first batch after its start."""
-        begun = (level for level in range(self.levels - 1, self.first, -1) if samples_seen > self.starts[level])
-        level = next(begun, self.first)
+        above = range(self.levels - 1, self.first, -1)
+        level = next((level for level in above if samples_seen > self.starts[level]), self.first)
         length = self.ends[level] - self.starts[level]
         if samples_seen >= self.ends[level]:
             return Moment(level, 1.0)
@@ -190,7 +191,7 @@ class Growth:
         return self.batch_sizes[level], self.resolution(level)
 
     def _changes(self) -> frozenset[int]:
-        """Where the first batch of each fade begins, and the first one after it: the optimisers start afresh there.
+        """Where the first batch of each fade begins, and the first one after it: the optimisers start afresh.
 
         Positions follow from the batch sizes alone, so that a resumed run, too, finds itself exactly on them.
         """
@@ -208,8 +209,8 @@ class Growth:
             return setting
         if isinstance(setting, dict):
             raise ConfigError(
-                f"model.schedule has a ramp or rate factors, and an optimiser's lr is a schedule of its own, {setting}; "
-                "give lr as a number, or set model.schedule.ramp=0 model.schedule.rate_factor=1.0"
+                f"model.schedule has a ramp or rate factors, and an optimiser's lr is a schedule of its own, "
+                f"{setting}; give lr as a number, or set model.schedule.ramp=0 model.schedule.rate_factor=1.0"
             )
         levels = range(self.first, self.levels)
         starts = [-1 if level == self.first else self.starts[level] for level in levels]
@@ -223,10 +224,11 @@ class Growth:
             batch = self.batch_sizes[level]
             if batch % shares:
                 below, above = batch // shares * shares, (batch // shares + 1) * shares
+                working = f"{below} or {above}" if below else str(above)
                 raise ConfigError(
-                    f"model.schedule.batch_size is {batch} at {self.resolution(level)} px, which {self.devices} devices x "
-                    f"{accumulate} accumulated batches cannot share equally; {f'{below} or {above}' if below else above} "
-                    "would work: give model.schedule.batch_size as a list, the smallest resolution first"
+                    f"model.schedule.batch_size is {batch} at {self.resolution(level)} px, which {self.devices} "
+                    f"devices x {accumulate} accumulated batches cannot share equally; {working} would work: give "
+                    "model.schedule.batch_size as a list, the smallest resolution first, or model/schedule=tf"
                 )
 
 
@@ -237,10 +239,11 @@ def _of_devices(
     if not isinstance(values, dict):
         return values
     if not values or not all(key.isdecimal() for key in values):
-        raise ConfigError(f"model.schedule.{name} by devices wants numbers of devices as keys, got {list(values)}")
+        raise ConfigError(f"model.schedule.{name} wants numbers of devices as keys, got {list(values)}")
     fitting = [int(key) for key in values if int(key) <= devices]
     if not fitting:
-        raise ConfigError(f"model.schedule.{name} has no entry for {devices} devices, only for {', '.join(values)}")
+        known = ", ".join(values)
+        raise ConfigError(f"model.schedule.{name} has no entry for {devices} devices, only for {known}")
     return values[str(max(fitting))]
 
 
@@ -249,5 +252,5 @@ def _each(values: Value | Sequence[Value], levels: int, name: str) -> list[Value
     if not isinstance(values, Sequence):
         return [values] * levels
     if not values:
-        raise ConfigError(f"model.schedule.{name} is an empty list; give one value a resolution, the smallest first")
+        raise ConfigError(f"model.schedule.{name} is empty; give one value a resolution, the smallest first")
     return [*values, *[values[-1]] * (levels - len(values))][:levels]

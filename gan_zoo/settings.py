@@ -46,7 +46,6 @@ class Wandb:
 class Logger:
     """Where figures go (conf/logger)."""
 
-    csv: bool = True
     tensorboard: bool = True
     wandb: Annotated[dict[str, Any], Arguments(Wandb)] | None = None
 

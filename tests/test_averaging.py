@@ -84,6 +84,13 @@ def test_a_copy_is_its_own_and_is_not_trained() -> None:
     )
 
 
+def test_only_the_parameters_asked_for_move() -> None:
+    net, average = network(5.0), MovingAverage.copy_of(network(1.0))
+    MovingAverage(None, 0.75).update(average, net, 64, of=lambda net: net[0].parameters())
+    assert (average[0].weight == 2.0).all() and (average[0].bias == 2.0).all()
+    assert (average[1].weight == 1.0).all() and torch.equal(average[1].running_mean, net[1].running_mean)
+
+
 @pytest.mark.parametrize("flag", [torch.tensor(False), torch.tensor(0.0)])
 def test_where_the_flag_is_zero_everything_stays(flag: Tensor) -> None:
     net, average = network(5.0), MovingAverage.copy_of(network(1.0))

@@ -127,6 +127,11 @@ def test_foreach_is_taken_instead_of_fused(name: str) -> None:
     assert defaults["foreach"] and not defaults["fused"]
 
 
+def test_null_is_torchs_default() -> None:
+    optimizer = optimizers.create([parameter()], "adam", 1e-3, betas=None, beta1=None, eps=None)
+    assert optimizer.param_groups[0]["betas"] == (0.9, 0.999) and optimizer.param_groups[0]["eps"] == 1e-8
+
+
 def test_unknown_names_are_refused_with_those_that_exist() -> None:
     with pytest.raises(
         ConfigError, match=r"optimizer\.name must be one of adam, adamw, sgd, rmsprop; got 'Adam'"

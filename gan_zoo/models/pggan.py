@@ -32,7 +32,7 @@ def widths(levels: int, base: int, max_channels: int) -> list[int]:
     found = [min(base >> stage, max_channels) for stage in range(1, levels + 1)]
     if found[-1] < 1:
         raise ConfigError(
-            f"base={base} leaves no channel for the largest of {levels} resolutions; choose at least {2**levels}"
+            f"base={base} leaves no channel for the largest of {levels} resolutions; take {2**levels} or more"
         )
     return found
 
@@ -49,9 +49,11 @@ def _activation(slope: float) -> nn.Module:
 
 
 class Stem(nn.Module):
-    """[N, Z] -> [N, channels, side, side]: dense with one bias a channel, then 3x3, each with activation and norm."""
+    """[N, Z] -> [N, channels, side, side]: dense with one bias a channel, then 3x3, with activation and norm."""
 
-    def __init__(self, latent: int, channels: int, side: int, norm: Norm, slope: float, equalised: bool) -> None:
+    def __init__(
+        self, latent: int, channels: int, side: int, norm: Norm, slope: float, equalised: bool
+    ) -> None:
         super().__init__()
         self.shape = (channels, side, side)
         # the gain is the authors': their dense layer was a convolution, whose fan-in counted all positions
@@ -73,12 +75,12 @@ def _convolution(inward: int, outward: int, norm: Norm, slope: float, equalised:
 class ProgressiveGenerator(nn.Module):
     """z [N, latent], and one-hot labels [N, classes] -> pictures [N, C, s, s] of a level, s = side * 2^level.
 
-    Level 0 is the stem; each further one repeats pixels and adds two 3x3 convolutions. toRGB is 1x1 at every level
-    (tab. 2). All levels exist from the beginning; those above the one asked for are neither computed nor trained.
+    Level 0 is the stem; each further one repeats pixels and adds two 3x3 convolutions. toRGB is 1x1 at every
+    level (tab. 2). All levels exist from the beginning; those above the one asked for cost nothing.
 
-    base, max_channels: a level has min(base / 2^(level + 1), max_channels) channels. norm: after each activation.
-    equalised: see nn.equalised. normalise_latent: z and label to mean square 1. slope: of the leaky ReLU, 0 for
-    ReLU. output: linear, as published, or tanh.
+    base, max_channels: a level has min(base / 2^(level + 1), max_channels) channels. norm: after each
+    activation. equalised: see nn.equalised. normalise_latent: z and label to mean square 1. slope: of the
+    leaky ReLU, 0 for ReLU. output: linear, as published, or tanh.
     """
 
     def __init__(
@@ -103,7 +105,8 @@ class ProgressiveGenerator(nn.Module):
         self.stem = Stem(latent + classes, channels[0], side, norm, slope, equalised)
         self.blocks = nn.ModuleList(
             nn.Sequential(
-                _convolution(below, here, norm, slope, equalised), _convolution(here, here, norm, slope, equalised)
+                _convolution(below, here, norm, slope, equalised),
+                _convolution(here, here, norm, slope, equalised),
             )
             for below, here in zip(channels, channels[1:], strict=False)
         )
@@ -112,8 +115,10 @@ class ProgressiveGenerator(nn.Module):
         )
         self.output = nn.Tanh() if output == "tanh" else nn.Identity()
 
-    def forward(self, z: Tensor, level: int, alpha: Tensor | None = None, label: Tensor | None = None) -> Tensor:
-        """alpha: 0-d, the weight of `level` against the enlarged picture of the one below; None where it is alone."""
+    def forward(
+        self, z: Tensor, level: int, alpha: Tensor | None = None, label: Tensor | None = None
+    ) -> Tensor:
+        """alpha: 0-d, the weight of `level` against the enlarged picture of the one below; None: it is alone."""
         x = below = self.stem(self.input(append(z, label)))
         for block in self.blocks[:level]:
             below, x = x, block(upsampled(x))
@@ -131,7 +136,7 @@ class ProgressiveGenerator(nn.Module):
 
 
 class NoisyLayer(nn.Module):
-    """A layer and what follows it, whose input is first multiplied by N(1, C strength^2), one draw a sample and channel.
+    """A layer and what follows; its input is first multiplied by N(1, C strength^2), a draw a sample and channel.
 
     The noise of the paper's least-squares variant (app. B), against signals that escalate.
     """
@@ -147,17 +152,28 @@ class NoisyLayer(nn.Module):
         return self.finish(self.layer(x))
 
 
+class Halving(nn.Module):
+    """[N, C, H, W] -> [N, C', H/2, W/2]: two layers, then the mean of each four pixels."""
+
+    def __init__(self, first: NoisyLayer, second: NoisyLayer) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, x: Tensor, strength: Tensor | None) -> Tensor:
+        return halved(self.second(self.first(x, strength), strength))
+
+
 class ProgressiveDiscriminator(nn.Module):
     """Pictures [N, C, s, s] of a level -> (scores [N], outputs of the blocks and, last, of the first dense layer).
 
-    fromRGB is 1x1 at every level; a level has two 3x3 convolutions, then the mean of 2x2 pixels (pooled after the
-    activation, as in the paper's table 2; the authors' fused TensorFlow layer pools before it). The smallest level has
-    the batch's standard deviation as a further channel, a 3x3 convolution and two dense layers.
+    fromRGB is 1x1 at every level; a level has two 3x3 convolutions, then the mean of 2x2 pixels, taken after the
+    activation as in the paper's table 2 (the authors' fused TensorFlow layer pools before it). The smallest
+    level has the batch's standard deviation as a further channel, a 3x3 convolution and two dense layers.
 
-    classes: > 0 for `classifier`, logits of the class from the last features (Odena et al. 2017). norm: after each
-    activation. minibatch: stddev, or discrimination before the last layer; minibatch_group: of stddev, null is the
-    whole batch. noise: strength c of noise before each layer, c max(d - 1/2, 0)^2, where d is a running mean of D's
-    loss, clipped to [0, 1], as in the authors' code; the paper's least-squares variant has 0.2.
+    classes: > 0 for `classifier`, logits of the class from the last features (Odena et al. 2017). norm: after
+    each activation. minibatch: stddev, or discrimination before the last layer; minibatch_group: of stddev,
+    null is the whole batch. noise: c of the noise before each layer, whose strength is c max(d - 1/2, 0)^2,
+    where d is a running mean of D's loss clipped to [0, 1], as in the authors' code; c is 0.2 there.
     """
 
     overpowered: Tensor
@@ -183,7 +199,9 @@ class ProgressiveDiscriminator(nn.Module):
         hidden, smallest = min(base, max_channels), channels[0]
         self.noise = noise
         self.from_rgb = nn.ModuleList(
-            nn.Sequential(EqualisedConv2d(image_channels, width, 1, equalised=equalised), nn.LeakyReLU(slope))
+            nn.Sequential(
+                EqualisedConv2d(image_channels, width, 1, equalised=equalised), nn.LeakyReLU(slope)
+            )
             for width in channels
         )
 
@@ -192,7 +210,7 @@ class ProgressiveDiscriminator(nn.Module):
             return NoisyLayer(EqualisedConv2d(inward, outward, 3, equalised=equalised), *finish)
 
         self.blocks = nn.ModuleList(
-            nn.ModuleList([layer(here, here), layer(here, below)])
+            Halving(layer(here, here), layer(here, below))
             for below, here in zip(channels, channels[1:], strict=False)
         )
         deviation = minibatch == "stddev"
@@ -200,8 +218,7 @@ class ProgressiveDiscriminator(nn.Module):
         self.last = layer(smallest + deviation, smallest)
         dense = EqualisedLinear(smallest * side**2, hidden, equalised=equalised)
         self.dense = NoisyLayer(dense, nn.LeakyReLU(slope))
-        kernels = "discrimination" if minibatch == "discrimination" else "none"
-        self.neighbours, features = minibatch_layer(kernels, hidden, None)
+        self.neighbours, features = minibatch_layer("none" if deviation else minibatch, hidden, None)
         self.head = EqualisedLinear(features, 1, gain=1.0, equalised=equalised)
         self.classifier = EqualisedLinear(features, classes, gain=1.0, equalised=equalised) if classes else None
         if noise:
@@ -211,8 +228,7 @@ class ProgressiveDiscriminator(nn.Module):
         strength = self.strength if self.noise and self.training else None
         hidden, features = self.from_rgb[level](x), []
         for below in range(level - 1, -1, -1):
-            first, second = self.blocks[below]
-            hidden = halved(second(first(hidden, strength), strength))
+            hidden = self.blocks[below](hidden, strength)
             if alpha is not None and below == level - 1:
                 hidden = blended(self.from_rgb[below](halved(x)), hidden, alpha)
             features.append(hidden)
@@ -257,7 +273,9 @@ class PGGAN(GAN):
         channels: PositiveInt,
         classes: NonNegativeInt = 0,
         conditional: bool = False,
-        generator: Annotated[dict[str, Any], Arguments(ProgressiveGenerator, given=("latent", *NETWORK_GIVEN))],
+        generator: Annotated[
+            dict[str, Any], Arguments(ProgressiveGenerator, given=("latent", *NETWORK_GIVEN))
+        ],
         discriminator: Annotated[dict[str, Any], Arguments(ProgressiveDiscriminator, given=NETWORK_GIVEN)],
         schedule: Annotated[dict[str, Any], Arguments(Growth, given=("side", "levels"))],
         **play: Any,
@@ -315,7 +333,7 @@ class PGGAN(GAN):
     # ---- the game -----------------------------------------------------------------------------------------
 
     def prepare_batch(self, batch: Batch) -> Batch:
-        """Pictures in [-1, 1] at the side of the moment (larger ones are averaged), in a fade blended with coarser ones."""
+        """Pictures in [-1, 1] at the side of the moment (larger ones averaged), in a fade blended with coarser."""
         batch = super().prepare_batch(batch)
         real, level = batch["real"], self.moment.level
         times = real.shape[-1] // self.growth.resolution(level)
@@ -338,7 +356,7 @@ class PGGAN(GAN):
         terms = self.loss.discriminator(real_says.logits, fake_says.logits)
         if self.discriminator.noise:
             weights = self.weights["discriminator"]
-            self.discriminator.note_loss(sum((weights[name] * term for name, term in terms.items()), torch.zeros(())))
+            self.discriminator.note_loss(torch.stack([weights[key] * x for key, x in terms.items()]).sum())
         if self.classes:  # the authors' label terms have weight 1 each
             terms["auxiliary"] = self._cross_entropy(real_says, batch) + self._cross_entropy(fake_says, batch)
         return terms
@@ -364,6 +382,8 @@ class PGGAN(GAN):
         chunk: int = 256,
         full_size: bool = False,
     ) -> Tensor:
-        """As GAN.sample, at the resolution of the moment; full_size: enlarged to the final one by repeating pixels."""
+        """As GAN.sample, at the resolution of the moment; full_size: enlarged to the final one, pixels repeated."""
         pictures = super().sample(n, seed=seed, condition=condition, latent=latent, chunk=chunk)
-        return F.interpolate(pictures, scale_factor=self.magnification(), mode="nearest") if full_size else pictures
+        if not full_size:
+            return pictures
+        return F.interpolate(pictures, scale_factor=self.magnification(), mode="nearest")

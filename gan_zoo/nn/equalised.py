@@ -12,9 +12,9 @@ from torch.nn import functional as F
 class EqualisedLinear(nn.Linear):
     """nn.Linear whose weights are N(0, 1) and are multiplied by gain / sqrt(fan_in) each time they are used.
 
-    All weights then have the same range, and one learning rate suits them all; the bias starts at 0 and is not
-    scaled. The paper writes w / c with c "He's constant", which read literally would be the inverse. equalised:
-    False draws the weights from N(0, gain^2 / fan_in) (He et al. 2015) and uses them as they are.
+    All weights then have the same range, and one learning rate suits them all; the bias starts at 0 and is
+    not scaled. (The paper writes w / c with c "He's constant", which read literally would be the inverse.)
+    equalised: False draws the weights from N(0, gain^2 / fan_in) (He et al. 2015) and uses them as they are.
     """
 
     def __init__(

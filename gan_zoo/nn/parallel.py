@@ -19,7 +19,7 @@ def rank() -> int:
 
 
 class _MeanOverRanks(torch.autograd.Function):
-    """Averages forward and, since gradients are averaged over ranks afterwards, averages backward too; any number of times."""
+    """Averages forward and, since gradients are averaged over ranks afterwards, backward too, as often as asked."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:

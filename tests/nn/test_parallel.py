@@ -67,6 +67,18 @@ def test_the_mean_goes_forward_and_its_gradients_mean_goes_back(tmp_path: Path) 
 
 
 @ddp
+def test_the_mean_can_be_differentiated_twice(tmp_path: Path) -> None:
+    def body(number: int) -> None:
+        value = torch.tensor(1.0 + 2 * number, requires_grad=True)
+        (first,) = torch.autograd.grad(mean_over_ranks(value) ** 3, value, create_graph=True)
+        assert first.item() == 12.0  # 3 m^2 at m = 2
+        (second,) = torch.autograd.grad(first, value)
+        assert second.item() == 12.0  # 6 m
+
+    on_two_ranks(tmp_path, body)
+
+
+@ddp
 def test_a_failure_on_one_rank_is_seen_here(tmp_path: Path) -> None:
     def body(number: int) -> None:
         assert number == 0, "rank 1 fails"

@@ -1,0 +1,194 @@
+"""The command itself, in processes of its own, as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+import gan_zoo
+from gan_zoo import checkpoint, plain_yaml
+
+from .test_zoo import same
+
+SMALL = ["model=vanilla", "data=ring", "data.size=1000", "log_every=640", "sample_every=1280", "checkpoint_every=1280", "logger=csv",
+         "trainer.threads=1", "trainer.accelerator=cpu", "trainer.precision=32-true"]
+
+
+def command(*arguments: str, module: str = "train") -> list[str]:
+    return [sys.executable, "-m", f"gan_zoo.{module}", *arguments]
+
+
+def train(*arguments: str, code: int = 0, module: str = "train") -> str:
+    done = subprocess.run(command(*arguments, module=module), capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout + done.stderr
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with open(run / "metrics.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def without_clocks(run: Path) -> list[dict[str, str]]:
+    return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_second")} for row in rows(run)]
+
+
+def last(run: Path) -> dict[str, Any]:
+    return checkpoint.read(run / "checkpoints/last.ckpt")
+
+
+def equal_runs(one: Path, other: Path) -> bool:
+    pictures = [sorted((run / "samples").glob("*.png")) for run in (one, other)]
+    names = [[path.name for path in found] for found in pictures]
+    return (all(same(last(one)[key], last(other)[key]) for key in ("state", "optimizers")) and without_clocks(one) == without_clocks(other)
+            and names[0] == names[1] and all(a.read_bytes() == b.read_bytes() for a, b in zip(*pictures, strict=True)))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One uninterrupted run."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    train(*SMALL, "max_samples=6400", f"output_dir={run}")
+    return run
+
+
+def test_a_run_directory_explains_itself(whole: Path) -> None:
+    for name in ("config.yaml", "metrics.csv", "network.txt", "samples.gif", "losses.png", "summary.json", "checkpoints/last.ckpt",
+                 "samples/real.png", "samples/0000000000.png", "samples/0000006400.png"):
+        assert (whole / name).is_file(), name
+    summary = json.loads((whole / "summary.json").read_text())
+    assert summary["finished"] and summary["samples_seen"] == 6400 and summary["seed"] == 0
+    gan = gan_zoo.load(whole)
+    for player in ("generator", "discriminator"):
+        assert summary["parameters"][player] == sum(p.numel() for p in getattr(gan, player).parameters())
+    assert [int(row["samples_seen"]) // 640 for row in rows(whole)][-1] == 10
+    assert plain_yaml.plain(whole / "config.yaml")["trainer"]["precision"] == "32-true"
+    with Image.open(whole / "samples/0000006400.png") as picture:
+        assert min(picture.size) >= 512
+
+
+def test_killed_and_resumed_twice_it_ends_as_if_never_interrupted(whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    arguments = [*SMALL, "max_samples=6400", f"output_dir={run}"]
+    for _ in range(2):
+        with subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            seen = len(checkpoint.all_of(run / "checkpoints")) and checkpoint.all_of(run / "checkpoints")[0]
+            deadline = time.time() + 120
+            while time.time() < deadline and process.poll() is None:
+                found = checkpoint.all_of(run / "checkpoints")
+                if found and found[0] != seen:
+                    break
+                time.sleep(0.005)
+            process.kill()
+        arguments = [f"resume={run}"]
+    train(f"resume={run}")
+    assert equal_runs(whole, run)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_a_checkpoint_and_its_exit_code(number: int, code: int, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with subprocess.Popen(command(*SMALL, "max_samples=10_000_000", f"output_dir={run}"), stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.time() + 120
+        while not (run / "metrics.csv").exists() and time.time() < deadline:
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == code, errors
+    assert "Traceback" not in errors
+    assert last(run)["state"]["_extra_state"]["samples_seen"] == json.loads((run / "summary.json").read_text())["samples_seen"] > 0
+
+
+def test_a_run_that_is_going_on_is_not_written_to_by_another(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with subprocess.Popen(command(*SMALL, "max_samples=10_000_000", f"output_dir={run}"), stdout=subprocess.DEVNULL) as process:
+        while not (run / "checkpoints").exists() or not checkpoint.all_of(run / "checkpoints"):
+            assert process.poll() is None
+            time.sleep(0.02)
+        said = train(f"resume={run}", code=2)
+        process.kill()
+    assert f"another run (process {process.pid} on " in said
+
+
+def test_what_would_make_a_continuation_meaningless_is_refused(whole: Path) -> None:
+    said = train(f"resume={whole}", "model.n_critic=3", "data.batch_size=128", code=2)
+    assert "model.n_critic: 1 -> 3" in said and "data.batch_size" in said and f"init_from={whole}" in said
+    assert "already finished" in train(f"resume={whole}")
+    said = train(*SMALL, f"output_dir={whole}", code=2)
+    assert f"resume={whole}" in said
+
+
+def test_two_processes_train_a_run_together(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(*SMALL, "max_samples=3200", "trainer.devices=2", f"output_dir={run}")
+    assert json.loads((run / "summary.json").read_text())["samples_seen"] == 3200
+    columns = [int(row["samples_seen"]) for row in rows(run)]
+    assert columns == sorted(set(columns))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes of the run in /proc")
+def test_a_process_that_dies_ends_the_others_and_is_named(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    arguments = command(*SMALL, "max_samples=10_000_000", "trainer.devices=2", f"output_dir={run}")
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        while not (run / "metrics.csv").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        ranks = {environment(pid).get("RANK"): pid for pid in children(process.pid)}
+        os.kill(ranks["1"], signal.SIGKILL)
+        started = time.time()
+        _, errors = process.communicate(timeout=60)
+    assert time.time() - started < 10
+    assert process.returncode == 1 and re.search(r"process 1 of the run .*SIGKILL", errors), errors
+    assert not any(Path(f"/proc/{pid}").exists() for pid in ranks.values())
+
+
+def children(pid: int) -> list[int]:
+    found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return found + [inner for child in found for inner in children(child)]
+
+
+def environment(pid: int) -> dict[str, str]:
+    pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return dict(pair.decode().split("=", 1) for pair in pairs if b"=" in pair)
+
+
+def test_a_sweep_trains_what_it_says(tmp_path: Path) -> None:
+    train("-m", *SMALL, "max_samples=640", "seed=0,1", f"output_dir={tmp_path}/run-${{seed}}")
+    configs = [plain_yaml.plain(tmp_path / f"run-{seed}/config.yaml") for seed in (0, 1)]
+    assert [config["seed"] for config in configs] == [0, 1]
+    assert not torch.equal(gan_zoo.load(tmp_path / "run-0").sample(2), gan_zoo.load(tmp_path / "run-1").sample(2))
+
+
+def test_max_samples_0_composes_builds_describes_and_ends(tmp_path: Path) -> None:
+    train(*SMALL, "max_samples=0", f"output_dir={tmp_path}/run")
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["samples_seen"] == 0 and summary["parameters"]["generator"] > 0 and (tmp_path / "run/config.yaml").is_file()
+
+
+def test_weights_of_a_run_start_another(whole: Path, tmp_path: Path) -> None:
+    said = train(*SMALL, "max_samples=640", f"init_from={whole}", f"output_dir={tmp_path}/run")
+    assert "0 stay as new" in said
+    train(f"run={whole}", module="export")
+    assert torch.equal(gan_zoo.load(whole / "export").sample(5, seed=1), gan_zoo.load(whole).sample(5, seed=1))
+
+
+def test_samples_from_the_command_line(whole: Path, tmp_path: Path) -> None:
+    train(f"run={whole}", "n=100", f"output={tmp_path}/points.png", module="sample")
+    with Image.open(tmp_path / "points.png") as picture:
+        assert min(picture.size) >= 512
+    assert "did you mean view?" in train(f"run={whole}", "veiw=grid", module="sample", code=2)
