@@ -38,8 +38,8 @@ class MovingAverage:
         if finite is None:
             torch._foreach_lerp_(ours, theirs, self.share(samples))
         else:
-            change = torch._foreach_sub(theirs, ours)
-            torch._foreach_mul_(change, self.share(samples) * finite)
-            torch._foreach_add_(ours, change)
+            moved = torch._foreach_lerp(ours, theirs, self.share(samples))
+            kept = [torch.where(finite > 0, new, old) for new, old in zip(moved, ours, strict=True)]
+            torch._foreach_copy_(ours, kept)
         for mine, other in zip(average.buffers(), network.buffers(), strict=True):
-            mine.copy_(other)
+            mine.copy_(other if finite is None else torch.where(finite > 0, other, mine))

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -41,7 +42,8 @@ def write(path: Path, content: dict[str, Any]) -> None:
         os.replace(part, path)
         sync_folder(path.parent)
     except (OSError, RuntimeError) as failure:  # torch reports a full disk as a RuntimeError of its archive writer
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise CheckpointError(_why_not_written(path, failure)) from failure
 
 
@@ -108,7 +110,7 @@ def read(path: Path, *, sealed: bool = True) -> dict[str, Any]:
         reason = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
         raise CheckpointError(f"{path}: not loaded, since it is damaged or holds more than tensors and plain values ({reason}); "
                               f"use a checkpoint or export that gan_zoo wrote") from failure
-    if not isinstance(content, dict) or "format" not in content:
+    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
         raise CheckpointError(f"{path}: not a checkpoint of gan_zoo (no format number); see gan_zoo.load for what can be read")
     if content["format"] != FORMAT:
         newer = "a newer gan_zoo; update yours" if content["format"] > FORMAT else "an older gan_zoo; load it with that version and export it"
@@ -118,7 +120,8 @@ def read(path: Path, *, sealed: bool = True) -> dict[str, Any]:
 
 def all_of(folder: Path) -> list[Path]:
     """The numbered checkpoints of a folder, newest first."""
-    return sorted((path for path in folder.glob("*.ckpt") if _NAME.fullmatch(path.name)), reverse=True)
+    numbered = (path for path in folder.glob("*.ckpt") if _NAME.fullmatch(path.name))
+    return sorted(numbered, key=lambda path: int(path.stem), reverse=True)
 
 
 def newest_good(folder: Path) -> tuple[Path, list[str]]:

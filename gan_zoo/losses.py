@@ -214,11 +214,12 @@ def create(name: str, labels: dict[str, Any] | None = None, a: float | None = No
     targets = {key: value for key, value in (("a", a), ("b", b), ("c", c)) if value is not None}
     if targets and name != "least_squares":
         raise ConfigError(f"loss.{next(iter(targets))} came, which only least_squares has; the loss is {name}")
+    if labels and name == "least_squares":  # a side that labels leave alone keeps its target
+        labels = {"real": targets.get("b", 1.0), "fake": targets.get("a", 0.0), **labels}
     parsed = Labels(**{key: tuple(v) if isinstance(v, list) else v for key, v in labels.items()}) if labels else None
+    if name not in NAMES:
+        raise ConfigError(f"loss.name must be one of {', '.join(NAMES)}; got {name!r}")
     if name in _SIMPLE:
         return _SIMPLE[name](**targets, labels=parsed)
     kind, _, score = name.partition("_")
-    score = f"_{score}" if score else ""
-    if kind not in ("rpgan", "ragan") or score not in _SCORES:
-        raise ConfigError(f"loss.name must be one of {', '.join(NAMES)}; got {name!r}")
-    return Relativistic(_SCORES[score], average=kind == "ragan", labels=parsed)
+    return Relativistic(_SCORES[f"_{score}" if score else ""], average=kind == "ragan", labels=parsed)

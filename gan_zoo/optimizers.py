@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -26,18 +27,26 @@ def create(parameters: Iterable[nn.Parameter], name: str, lr: float | dict[str, 
     if name not in _CLASSES:
         raise ConfigError(f"optimizer.name must be one of {', '.join(_CLASSES)}; got {name!r}")
     kind = _CLASSES[name]
-    options = {key: value for key, value in options.items() if key != "beta1" and value is not None}  # null: torch's default
+    options = {key: value for key, value in options.items() if value is not None}  # null: torch's default
     allowed = inspect.signature(kind).parameters
+    if "beta1" in options and "betas" in allowed:
+        beta1 = schedules.create(options.pop("beta1"))(0)
+        options["betas"] = [beta1, *list(options.get("betas", (0.9, 0.999)))[1:]]
     for key in options.keys() - allowed.keys():
         raise ConfigError(f"optimizer {name} has no option {key!r}; it takes {', '.join(sorted(allowed.keys() - {'params'}))}")
     if "betas" in options:
         options["betas"] = tuple(float(beta) for beta in options["betas"])  # torch refuses a mix of int and float
+        if len(options["betas"]) != 2:
+            raise ConfigError(f"optimizer {name}: betas are two numbers, got {len(options['betas'])}")
     if isinstance(options.get("momentum"), dict):
         options["momentum"] = schedules.create(options["momentum"])(0)
-    if "fused" in allowed:
+    if "fused" in allowed and not options.get("foreach"):  # torch takes one of the two
         options.setdefault("fused", True)
+    rate = schedules.create(lr)(0)
+    if not 0 <= rate < math.inf:
+        raise ConfigError(f"optimizer {name}: lr must be a finite number of at least 0, got {rate}")
     try:
-        return kind(list(parameters), lr=schedules.create(lr)(0), **options)  # type: ignore[call-arg]
+        return kind(list(parameters), lr=rate, **options)  # type: ignore[call-arg]
     except ValueError as wrong:
         raise ConfigError(f"optimizer {name}: {wrong}") from None
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_zoo import schedules
-from gan_zoo.schedules import Growth, levels_of
 from gan_zoo.schema import ConfigError
 
 EPOCH = 400  # samples
@@ -185,49 +184,3 @@ def test_wrong_arguments_are_refused_with_the_right_ones(setting: dict[str, Any]
 def test_lengths_that_divide_by_zero_are_refused(setting: dict[str, Any], key: str, wrong: int) -> None:
     with pytest.raises(ConfigError, match="length and every are numbers of samples above 0"):
         schedules.create({**setting, key: wrong})
-
-
-# ---- progressive growing ---------------------------------------------------------------------------------------
-
-
-def growth(levels: int, kimg: int) -> Growth:
-    return Growth(4, levels, stable=kimg * 1000, fade=kimg * 1000, batch_size=16)
-
-
-@pytest.mark.parametrize(("levels", "kimg", "done"), [(9, 800, 12_800), (9, 600, 9_600), (4, 400, 2_400)])
-def test_the_level_of_detail_is_that_of_the_authors_code(levels: int, kimg: int, done: int) -> None:
-    """1024 x 1024 at 800 and 600 kimg, and CIFAR-10 at 400: fully in at 12,800, 9,600 and 2,400 kimg."""
-    table = {
-        0: 1,
-        1: 1,
-        1.5: 0.5,
-        2: 0,
-        3: 0,
-        3.25: -0.25,
-        4: -1,
-    }  # phases of stable length -> lod below the second
-    found = growth(levels, kimg)
-    top = levels - 1
-    lods = {phases: found.lod(round(phases * kimg * 1000)) for phases in table}
-    assert lods == pytest.approx({phases: top - 1 + lod for phases, lod in table.items()})
-    assert found.lod(done * 1000) == found.lod(10**9) == 0 < found.lod(done * 1000 - 1000)
-
-
-def test_a_batch_is_planned_for_its_level() -> None:
-    found = Growth(4, 3, stable=100, fade=100, batch_size=[16, 8, 4])
-    plans = [found.plan(samples) for samples in (0, 100, 101, 200, 300, 301, 10**6)]
-    assert plans == [(16, 4), (16, 4), (8, 8), (8, 8), (8, 8), (4, 16), (4, 16)]
-
-
-@pytest.mark.parametrize(
-    ("resolution", "expected"), [(1024, (4, 9)), (28, (7, 3)), (32, (4, 4)), (4, (4, 1))]
-)
-def test_sides_are_doubled_from_4_to_7(resolution: int, expected: tuple[int, int]) -> None:
-    assert levels_of(resolution) == expected
-    side, levels = expected
-    assert side * 2 ** (levels - 1) == resolution
-
-
-def test_a_side_that_no_doubling_reaches_is_refused_with_neighbours() -> None:
-    with pytest.raises(ConfigError, match="does not lead to 100; set data.resolution to 96 or 112"):
-        levels_of(100)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -74,9 +75,9 @@ class EndlessBatchSampler(Sampler[list[Key]]):
         while True:
             batch, resolution = self.plan(position)
             share = batch // self.world
-            if share * self.world != batch:
-                raise ConfigError(f"batch size {batch} cannot be shared by {self.world} devices; "
-                                  f"{share * self.world or self.world} or {(share + 1) * self.world} would work")
+            if batch < 1 or share * self.world != batch:
+                fitting = " or ".join(str(n * self.world) for n in (share, share + 1) if n > 0) or self.world
+                raise ConfigError(f"batch size {batch} cannot be shared by {self.world} devices; {fitting} would work")
             keys = self.order.keys(position + self.rank * share, share)
             yield [(index, epoch, resolution) for index, epoch in keys]
             position += batch
@@ -132,6 +133,10 @@ class DataModule(LightningDataModule):
             raise ConfigError(f"data.class_weights needs labelled data, {self.name} has no classes; set it to null")
         if len(self.class_weights) != self.classes:
             raise ConfigError(f"data.class_weights has {len(self.class_weights)} entries, {self.name} has {self.classes} classes")
+        if not (all(0 <= weight < math.inf for weight in self.class_weights) and any(self.class_weights)):
+            raise ConfigError(
+                f"data.class_weights must be finite numbers of at least 0, not all 0; got {self.class_weights}"
+            )
         counts = torch.bincount(labels, minlength=self.classes).clamp_min(1)
         return (torch.tensor(self.class_weights, dtype=torch.float64) / counts)[labels]
 

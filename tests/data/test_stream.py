@@ -207,6 +207,7 @@ def test_workers_change_nothing(workers: int) -> None:
         data = NumberData(workers=number, seed=4)
         data.begin(40, growing)
         found.append(loaded(data, 20))
+    assert [len(batch["real"]) for batch in found[0][:3]] == [12, 6, 6]  # the plan at 40, 52 and 58
     for alone, parallel in zip(*found, strict=True):
         assert torch.equal(alone["real"], parallel["real"]) and torch.equal(
             alone["condition"], parallel["condition"]
