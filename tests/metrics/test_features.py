@@ -22,7 +22,7 @@ from gan_zoo.metrics.features import (
     user_features,
 )
 from gan_zoo.metrics.frechet import frechet_distance
-from gan_zoo.metrics.inception import InceptionV3, resize_as_tensorflow_1
+from gan_zoo.metrics.inception import InceptionV3, Output, resize_as_tensorflow_1
 
 
 def pictures(n: int = 5, channels: int = 3, side: int = 20) -> torch.Tensor:
@@ -39,8 +39,9 @@ def inception_state() -> dict[str, torch.Tensor]:
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)  # signals that live to the last layer
-            if isinstance(module, nn.BatchNorm2d):
-                module.running_mean.uniform_(-0.3, 0.3), module.running_var.uniform_(0.5, 1.5)
+        for name, buffer in network.named_buffers():
+            if "running" in name:
+                buffer.uniform_(*((0.5, 1.5) if "var" in name else (-0.3, 0.3)))
     return network.state_dict()
 
 
@@ -55,7 +56,7 @@ def test_inception_has_the_published_layers(inception_state):
 def test_inception_equals_torch_fidelitys_on_the_same_weights(inception_state, tmp_path):
     fidelity = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
     torch.save(inception_state, tmp_path / "weights.pth")
-    names = ["2048", "logits_unbiased", "logits"]
+    names: list[Output] = ["2048", "logits_unbiased", "logits"]
     theirs = fidelity.FeatureExtractorInceptionV3("x", names, str(tmp_path / "weights.pth"))
     expected = dict(zip(names, theirs(pictures(2)), strict=True))
     for name in names:
@@ -129,13 +130,14 @@ def test_features_do_not_depend_on_the_batch_and_stream_alike():
 
 
 def test_a_users_network_is_identified_by_its_weights_and_put_into_eval_mode():
-    module = nn.Sequential(nn.Flatten(), nn.Dropout(0.9), nn.Linear(48, 7))
+    last = nn.Linear(48, 7)
+    module = nn.Sequential(nn.Flatten(), nn.Dropout(0.9), last)
     features = user_features(module, "mine", side=4)
     assert torch.equal(features(pictures()), features(pictures())) and features(pictures()).shape == (5, 7)
     before = state_sha256(module)
     assert features.sha256 == before and len(before) == 64
     with torch.no_grad():
-        module[2].weight[0, 0] += 1e-3
+        last.weight[0, 0] += 1e-3
     assert state_sha256(module) != before
 
 

@@ -1,0 +1,308 @@
+"""The functions behind gan_zoo.metrics.measures: (subject, real, fake) -> numbers by name.
+
+real and fake are parts of one view of the subject; fake may be held-out reals (the floor) or a subset (an interval),
+so nothing here reads subject.fake, except where it says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_zoo.metrics import bins, digits_classifier, duplicates
+from gan_zoo.metrics import fingerprints as prints
+from gan_zoo.metrics import modes as mode_metrics
+from gan_zoo.metrics import neighbours as near
+from gan_zoo.metrics.distances import nearest
+from gan_zoo.metrics.features import resized
+from gan_zoo.metrics.frechet import frechet_distance
+from gan_zoo.metrics.inception_score import am_score
+from gan_zoo.metrics.inception_score import inception_score as of_probabilities
+from gan_zoo.metrics.inputs import seeded, subset
+from gan_zoo.metrics.kernel import kernel_distance
+from gan_zoo.metrics.low_level import LowLevel, low_level_statistics, radial_spectrum, spectrum_gap, spectrum_slope
+from gan_zoo.metrics.parzen import parzen_score
+from gan_zoo.metrics.sliced_wasserstein import laplacian_swd, sliced_wasserstein
+from gan_zoo.metrics.structural import ms_ssim_diversity
+from gan_zoo.metrics.subject import Subject
+from gan_zoo.metrics.two_sample import classifier_two_sample
+from gan_zoo.metrics.usefulness import Classification, classification_performance, linear_svm, pooled_features
+
+Numbers = dict[str, float]
+
+CONFIDENT = 0.9  # probability at which the digits classifier is taken at its word
+C2ST_EPOCHS = 30
+PATCHES = 16  # of each picture and level
+SSIM_PAIRS = 500
+KID_SUBSETS = 20
+BATCHES = 50  # of the birthday test
+
+
+# ---------------------------------------------------------------- modes and classes
+
+
+def _mixture(subject: Subject, points: Tensor) -> mode_metrics.MixtureModes:
+    assert subject.truth.centres is not None  # what fits, MEASURES says
+    return mode_metrics.mixture_modes(points, subject.truth.centres, subject.truth.sigma)
+
+
+def modes(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    """VEEGAN's and PacGAN's three numbers."""
+    found = _mixture(subject, fake)
+    return {"modes": found.modes, "high_quality": found.high_quality, "reverse_kl": found.reverse_kl}
+
+
+def mode_counts(subject: Subject) -> dict[str, Any]:
+    """High-quality samples of each mode, generated and held out."""
+    train, held_out, fake = subject.view("samples")
+    return {"counts": _mixture(subject, fake).counts.tolist(), "held_out_counts": _mixture(subject, held_out).counts.tolist()}
+
+
+def stacked(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    """Modes of 10^C and reverse KL, from the numbers that the channels spell."""
+    found = mode_metrics.stacked_modes(fake[:, 0], subject.fake.shape[1])
+    return {"stacked_modes": found.modes, "stacked_kl": found.reverse_kl}
+
+
+def stacked_counts(subject: Subject) -> dict[str, Any]:
+    """Samples of each mode."""
+    return {"counts": mode_metrics.stacked_modes(subject.part("classes", "fake")[:, 0], subject.fake.shape[1]).counts.tolist()}
+
+
+def digits(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    """Confidence and classes, from probabilities [N, K]."""
+    confidence, shown = fake.max(1)
+    classes = fake.shape[1]
+    sure = confidence >= CONFIDENT
+    counts = [one.bincount(minlength=classes) for one in (shown, real.argmax(1))]
+    return {"confident": float(sure.double().mean()), "classes_found": int((shown[sure].bincount(minlength=classes) > 0).sum()),
+            "class_kl": mode_metrics.histogram_kl(*counts)}  # fmt: skip
+
+
+def class_table(subject: Subject) -> dict[str, Any]:
+    """Share, confidence and variety of each class, fakes beside training reals."""
+    train, _, fake = subject.view("probabilities")
+    real_features, _, fake_features = subject.view("features")
+    return {"classes": [row._asdict() for row in mode_metrics.class_report(fake, train, fake_features, real_features)]}
+
+
+def share(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    """The mean of a view of zeros and ones."""
+    return {"asked_class": float(fake.double().mean())}
+
+
+def class_scores(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    return {"inception_score": of_probabilities(fake, splits=1, seed=subject.seed).mean, "am_score": am_score(fake, real)}
+
+
+# ---------------------------------------------------------------- distributions of features
+
+
+def frechet(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    return {"frechet_distance": frechet_distance(real, fake)}
+
+
+def kid_size(subject: Subject) -> int:
+    """Subsets of 1,000 as published, or what half of the smallest set allows."""
+    return max(2, min(1000, *(len(subject.samples(part)) // 2 for part in ("train", "held_out", "fake"))))
+
+
+def kernel(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    size = min(kid_size(subject), len(real), len(fake))
+    found = kernel_distance(real, fake, subsets=KID_SUBSETS, subset_size=size, seed=subject.seed)
+    return {"kernel_distance": found.mean}
+
+
+def neighbours(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    return near.neighbour_scores(real, fake, k=subject.k, k_density=subject.k_density)._asdict()
+
+
+def one_nearest(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    found = near.one_nearest_neighbour(real, fake)
+    return {"nn_accuracy": found.accuracy, "nn_real": found.real, "nn_fake": found.fake}
+
+
+def two_sample(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    return {"c2st_accuracy": classifier_two_sample(real, fake, epochs=C2ST_EPOCHS, seed=subject.seed).accuracy}
+
+
+def points_swd(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    return {"swd": sliced_wasserstein(real, fake, seed=subject.seed)}
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def halves_to_16(side: int) -> bool:
+    """Whether a Laplacian pyramid fits: side = 16 * 2^k."""
+    return side >= 16 and side % 16 == 0 and (side // 16).bit_count() == 1
+
+
+def patch_swd(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    found = laplacian_swd(real, fake, patches_per_picture=PATCHES, repeats=1, seed=subject.seed)
+    return {"patch_swd": found["average"]}
+
+
+def ms_ssim(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    return {"ms_ssim": ms_ssim_diversity(fake, pairs=SSIM_PAIRS, seed=subject.seed)}
+
+
+def spectrum(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    slopes = [spectrum_slope(radial_spectrum(one)) for one in (real, fake)]
+    return {"spectrum_gap": spectrum_gap(real, fake), "slope_gap": abs(slopes[0] - slopes[1])}
+
+
+def low_level(subject: Subject) -> dict[str, Any]:
+    """Low-level statistics of each part, side by side."""
+    rows = {part: low_level_statistics(subject.samples(part)[:5000])._asdict() for part in ("train", "held_out", "fake")}
+    return {"statistics": list(LowLevel._fields), **{part: list(row.values()) for part, row in rows.items()}}
+
+
+def _printed(real: Tensor, fake: Tensor) -> Numbers:
+    found = prints.fingerprint(real, fake)
+    return {"pixel_js": found.pixel_js, "pixel_js_inner": found.pixel_js_inner, "pixel_ks": found.pixel_ks.statistic,
+            "centroid_ks": found.centroid_ks.statistic, "slope_ks": found.slope_ks.statistic}  # fmt: skip
+
+
+def fingerprints(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    return _printed(real, fake)
+
+
+def fingerprint_references(subject: Subject) -> dict[str, Any]:
+    """The same of a Bernoulli set, and of an FGSM-perturbed set where a differentiable judge and labels are there."""
+    train = subject.train.samples[:1000]
+    found = {"bernoulli": _printed(train, prints.matching_bernoulli_set(train, subject.seed))}
+    held_out = subject.held_out
+    if held_out.labels is not None and subject.truth.judge and subject.truth.judge.probabilities and train.shape[1] == 1:
+        found["fgsm"] = _printed(train, prints.fast_gradient_set(held_out.samples[:1000], held_out.labels[:1000], _digit_logits))
+    return found
+
+
+def _digit_logits(pictures: Tensor) -> Tensor:
+    """The classifier with gradients with respect to the pixels."""
+    return digits_classifier.load()(resized(pictures, digits_classifier.SIDE))
+
+
+# ---------------------------------------------------------------- memory and support
+
+
+def bin_count(subject: Subject) -> int:
+    """100 as published, or a tenth of the training samples."""
+    return max(2, min(100, len(subject.train.samples) // 10))
+
+
+def different_bins(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    """The bins are those of the whole training set, whatever part of it `real` is."""
+    fitted = subject.once("bins", lambda: bins.Bins(subject.part("pixels", "train")[:10_000], bin_count(subject), seed=subject.seed))
+    found = fitted.score(fake)
+    return {"ndb": found.share, "ndb_js": found.js}
+
+
+def _nearest_training(real: Tensor, samples: Tensor) -> Tensor:
+    """Distance of each sample to its nearest in `real`, float64 [N]."""
+    return duplicates.nearest_training(samples, real)[1][:, 0]
+
+
+def copies(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    """Held-out reals say how near to the training set one comes by chance."""
+    honest = _nearest_training(real, subject.part("pixels", "held_out"))
+    distance = _nearest_training(real, fake)
+    median = float(honest.median())
+    return {"copied": float((distance < honest.quantile(0.01)).double().mean()),
+            "nearest_distance": float(distance.median()) / median if median else float("nan")}  # fmt: skip
+
+
+def birthday_size(subject: Subject) -> int:
+    """One batch size for fakes and held-out reals."""
+    return max(2, min(100, *(len(subject.samples(part)) // 3 for part in ("held_out", "fake"))))
+
+
+def duplicate_threshold(subject: Subject) -> float:
+    """Distance of the two training samples (of at most 5,000) that are closest without being equal."""
+
+    def closest() -> float:
+        train = subject.part("pixels", "train")[:5000]
+        squared = nearest(train, train, 1, exclude_self=True)[0]
+        return float(squared[squared > 1e-6].min().sqrt())
+
+    return float(subject.once("closest", closest))
+
+
+def birthday(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    """Batches are random subsets of the samples at hand, so many batches share samples."""
+    size = min(birthday_size(subject), len(fake))
+    found = duplicates.birthday_support(lambda n, seed: subset(fake, n, seeded(seed)), size, duplicate_threshold(subject),
+                                        batches=BATCHES, seed=subject.seed)
+    return {"duplicates": found.probability, "support": found.estimate}
+
+
+def _gap(subject: Subject) -> duplicates.ScoreGap:
+    assert subject.discriminator is not None  # what fits, MEASURES says
+    logits = [subject.discriminator(reals.samples, reals.labels).logits for reals in (subject.train, subject.held_out)]
+    return duplicates.score_gap(*(one if isinstance(one, Tensor) else torch.stack(list(one)).mean(0) for one in logits))
+
+
+def memory(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    """D's scores of training and of held-out reals; the fakes play no part."""
+    return {"memory_auc": subject.once("gap", lambda: _gap(subject)).auc}
+
+
+def memory_details(subject: Subject) -> dict[str, Any]:
+    return dict(subject.once("gap", lambda: _gap(subject))._asdict())
+
+
+# ---------------------------------------------------------------- use
+
+
+def _classified(subject: Subject) -> Classification:
+    asked, train, test = subject.asked, subject.train, subject.held_out
+    assert asked is not None and train.labels is not None and test.labels is not None  # what fits, MEASURES says
+    n = min(len(train.samples), len(subject.fake), 10_000)
+    return classification_performance((subject.fake[:n], asked[:n]), (train.samples[:n], train.labels[:n]), (test.samples, test.labels))
+
+
+def classification(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    """Reads subject.fake, whose labels are the classes asked for; trains anew at each call."""
+    found = _classified(subject)
+    subject._once["real_trained"] = found.real_trained
+    return {"fake_trained": found.fake_trained}
+
+
+def real_trained(subject: Subject, score: Any) -> Numbers:
+    """What the same classifier reaches when it is trained on as many reals."""
+    return {"fake_trained": float(subject._once["real_trained"])}
+
+
+def _svm(subject: Subject, of: Callable[[Tensor, Tensor | None], Tensor]) -> float:
+    sets = []
+    for reals in (subject.train, subject.held_out):
+        assert reals.labels is not None  # what fits, MEASURES says
+        sets.append((of(reals.samples[:5000], reals.labels[:5000]), reals.labels[:5000]))
+    return linear_svm(sets[0], sets[1]).accuracy
+
+
+def discriminator_svm(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    """A linear SVM on D's pooled features of reals (Radford et al. 2016, sec. 5.1); the fakes play no part."""
+    judge = subject.discriminator
+    assert judge is not None  # what fits, MEASURES says
+    return {"svm_accuracy": _svm(subject, lambda samples, labels: pooled_features(judge(samples, labels).features))}
+
+
+def pixel_svm(subject: Subject, score: Any) -> Numbers:
+    return {"svm_accuracy": _svm(subject, lambda samples, labels: samples.flatten(1))}
+
+
+def parzen(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    """The bandwidth is chosen on one half of the held-out reals, the likelihood is that of the other."""
+    held_out = (subject.part("pixels", "held_out") + 1) / 2
+    half = len(held_out) // 2
+    return {"parzen": parzen_score((fake + 1) / 2, held_out[:half], held_out[half:]).log_likelihood}
+
+
+def parzen_of_reals(subject: Subject, score: Any) -> Numbers:
+    """Training reals in the place of the fakes."""
+    train = subject.part("pixels", "train")
+    return parzen(subject, train, train[: len(subject.fake)])

@@ -1,0 +1,271 @@
+"""What is measured: fakes beside the training and the held-out reals, and the views of them that metrics compare.
+
+A view (pixels, features, class probabilities, ...) is made of each part once, when a measure first asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from gan_zoo.data.images import Digits, StackedDigits
+from gan_zoo.data.stream import BatchDataset, DataModule
+from gan_zoo.data.toy import Mixture
+from gan_zoo.gan import GAN, Judgement
+from gan_zoo.metrics import digits_classifier
+from gan_zoo.metrics.distances import nearest
+from gan_zoo.metrics.features import Features, digits_features, extract, raw_pixels
+from gan_zoo.metrics.inputs import seeded
+from gan_zoo.metrics.modes import stacked_classes
+from gan_zoo.schema import ConfigError
+
+CHUNK = 1024
+LARGEST_SIDE_OF_PIXELS = 32  # larger pictures are shrunk before their pixels are features
+
+
+class Judge(NamedTuple):
+    """Who says which class a sample shows: classify -> int64 [N]; probabilities -> [N, K], or None."""
+
+    name: str
+    sha256: str | None
+    resize: str
+    classify: Callable[[Tensor], Tensor]
+    probabilities: Callable[[Tensor], Tensor] | None = None
+
+
+class Truth(NamedTuple):
+    """What is known of the data: centres [K, D] and sigma of a mixture; who reads the classes; whether they spell
+    a number, one digit a channel."""
+
+    centres: Tensor | None = None
+    sigma: float = 0.0
+    judge: Judge | None = None
+    spelled: bool = False
+
+
+class Reals(NamedTuple):
+    """Real samples as the networks see them, float32 [N, ...] on the CPU, and their classes, int64 [N], if any."""
+
+    samples: Tensor
+    labels: Tensor | None
+
+
+@dataclass(eq=False)
+class Subject:
+    """Fakes, reals, and what is known of them. asked: the classes that a conditional model was asked for, int64 [N].
+
+    features: what pictures are turned into; remember: how features of reals are taken (a cache may stand here).
+    discriminator: (samples, labels) -> its Judgement, where the trained D is at hand. k, k_density: neighbours.
+    """
+
+    train: Reals
+    held_out: Reals
+    fake: Tensor
+    features: Features
+    modality: str = "image"
+    data: str = ""
+    truth: Truth = Truth()
+    asked: Tensor | None = None
+    seed: int = 0
+    k: int = 3
+    k_density: int = 5
+    remember: Callable[[Tensor, Features], Tensor] = extract
+    discriminator: Callable[[Tensor, Tensor | None], Judgement] | None = None
+    _views: dict[tuple[str, str], Tensor] = field(default_factory=dict, repr=False)
+    _once: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        shapes = {name: tuple(self.samples(name).shape[1:]) for name in PARTS}
+        if len(set(shapes.values())) > 1:
+            raise ConfigError(f"fakes and reals must have one shape, got {shapes}; take the reals at the fakes' resolution")
+
+    @property
+    def pictures(self) -> bool:
+        return self.fake.dim() == 4
+
+    @property
+    def side(self) -> int:
+        """Shorter side of pictures in pixels; 0 for points."""
+        return min(self.fake.shape[-2:]) if self.pictures else 0
+
+    def samples(self, part: str) -> Tensor:
+        return self.fake if part == "fake" else self.reals(part).samples
+
+    def reals(self, part: str) -> Reals:
+        return self.train if part == "train" else self.held_out
+
+    def labels(self, part: str) -> Tensor | None:
+        """Classes that the samples of a part should show."""
+        return self.asked if part == "fake" else self.reals(part).labels
+
+    def view(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
+        """(train, held out, fake) of a view, [N, ...] each."""
+        train, held_out, fake = (self.part(name, part) for part in PARTS)
+        return train, held_out, fake
+
+    def part(self, name: str, part: str) -> Tensor:
+        """One part of a view: `part` is train, held_out or fake."""
+        if (name, part) not in self._views:
+            self._views[name, part] = VIEWS[name](self, part)
+        return self._views[name, part]
+
+    def provenance(self, view: str) -> tuple[str, str | None, str]:
+        """Features, SHA-256 and resize filter of a view, for the protocol."""
+        if view == "features":
+            return self.features.name, self.features.sha256, self.features.resize
+        if view in ("probabilities", "classes", "asked") and self.truth.judge:
+            return self.truth.judge[:3]
+        return ("pixels" if self.pictures else "coordinates"), None, "none"
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """A value that several calls need and one makes; it must not depend on the fakes."""
+        if name not in self._once:
+            self._once[name] = make()
+        return self._once[name]
+
+    def with_fakes(self, fake: Tensor, asked: Tensor | None = None) -> Subject:
+        """Other fakes beside the same reals, whose views are kept."""
+        kept = {key: view for key, view in self._views.items() if key[1] != "fake"}
+        return replace(self, fake=fake, asked=asked, _views=kept, _once=self._once)
+
+
+PARTS = ("train", "held_out", "fake")
+
+
+def _features(subject: Subject, part: str) -> Tensor:
+    take = extract if part == "fake" else subject.remember
+    return take(subject.samples(part), subject.features)
+
+
+def _judge(subject: Subject) -> Judge:
+    if subject.truth.judge is None:
+        raise ConfigError(f"nothing reads the classes of data={subject.data}; leave out the metrics that need it")
+    return subject.truth.judge
+
+
+def _probabilities(subject: Subject, part: str) -> Tensor:
+    of = _judge(subject).probabilities
+    if of is None:
+        raise ConfigError(f"{_judge(subject).name} gives classes but no probabilities; leave out the metrics of them")
+    return of(subject.samples(part))
+
+
+def _asked(subject: Subject, part: str) -> Tensor:
+    """1 where the class shown is the class wanted, else 0: float [N, 1]."""
+    wanted = subject.labels(part)
+    if wanted is None:
+        raise ConfigError(f"the {part} samples of data={subject.data} have no classes; leave out the metric asked_class")
+    return (subject.part("classes", part)[:, 0] == wanted).float()[:, None]
+
+
+VIEWS: dict[str, Callable[[Subject, str], Tensor]] = {
+    "samples": lambda subject, part: subject.samples(part),
+    "pixels": lambda subject, part: subject.samples(part).flatten(1),
+    "features": _features,
+    "probabilities": _probabilities,
+    "classes": lambda subject, part: _judge(subject).classify(subject.samples(part))[:, None],
+    "asked": _asked,
+}
+
+
+# ---------------------------------------------------------------- from a model and its data
+
+
+def subject_of(
+    gan: GAN, data: DataModule, n: int, *, reals: int, seed: int = 0, features: Features | None = None, **options: Any
+) -> Subject:
+    """n samples of `gan` beside at most `reals` training and held-out reals of its data; pictures at the fakes' side.
+
+    features: None is what suits the data (see `features_of`). options: further fields of Subject.
+    """
+    asked = wanted_classes(gan, data, n, seed)
+    fake = gan.sample(n, seed=seed, condition=asked)
+    if not isinstance(fake, Tensor) or fake.dim() not in (2, 4):
+        raise ConfigError(f"samples of modality {data.modality} cannot be measured here; pictures and points can")
+    resolution = fake.shape[-1] if fake.dim() == 4 else data.resolution
+    train, held_out = (
+        reals_of(gan, items, resolution, reals) for items in (data.train_set(), data.held_out_set())
+    )
+    return Subject(
+        train, held_out, fake, features or features_of(data, fake), data.modality, data.name, truth_of(data), asked, seed,
+        discriminator=partial(judged, gan), **options,
+    )  # fmt: skip
+
+
+def reals_of(gan: GAN, items: BatchDataset, resolution: int, most: int) -> Reals:
+    """The first items of a data set, of its first epoch."""
+    count = min(len(items), most)
+    samples, labels = [], []
+    for start in range(0, count, CHUNK):
+        batch = items.__getitems__([(i, 0, resolution) for i in range(start, min(start + CHUNK, count))])
+        prepared = gan.prepare_batch(batch)
+        samples.append(prepared["real"].float())
+        labels += [batch["condition"]] if "condition" in batch and batch["condition"].dim() == 1 else []
+    return Reals(torch.cat(samples), torch.cat(labels) if labels else None)
+
+
+def wanted_classes(gan: GAN, data: DataModule, n: int, seed: int) -> Tensor | None:
+    """Classes to ask a conditional model for: as frequent as in the training data where their labels are at hand."""
+    classes = int(getattr(gan, "classes", 0))
+    if not classes:
+        return None
+    labels = data.conditions()
+    if labels is None or not len(labels):
+        return torch.arange(n) % classes
+    order = torch.randperm(len(labels), generator=seeded(seed))
+    return labels[order.repeat(-(-n // len(labels)))[:n]]
+
+
+@torch.no_grad()
+def judged(gan: GAN, samples: Tensor, labels: Tensor | None) -> Judgement:
+    """D's judgement of samples, in evaluation mode, on the CPU; its scales are averaged into logits [N]."""
+    was_training = gan.discriminator.training
+    gan.discriminator.eval()
+    logits, features = [], []
+    for start in range(0, len(samples), CHUNK):
+        batch = {"real": samples[start : start + CHUNK].to(gan.device)}
+        if labels is not None:
+            batch["condition"] = labels[start : start + CHUNK].to(gan.device)
+        says = gan.discriminate(batch["real"], batch)
+        scales = says.logits if isinstance(says.logits, tuple) else (says.logits,)
+        logits.append(torch.stack([scale.flatten(1).mean(1) if scale.dim() > 1 else scale for scale in scales]).mean(0))
+        features.append(tuple(one.cpu() for one in says.features))
+    gan.discriminator.train(was_training)
+    return Judgement(torch.cat(logits).float().cpu(), tuple(torch.cat(layer) for layer in zip(*features, strict=True)))
+
+
+def features_of(data: DataModule, fake: Tensor) -> Features:
+    """Coordinates of points, our own classifier for the embedded digits, pixels (at most 32 x 32) for all else."""
+    if fake.dim() == 2:
+        return Features("coordinates", None, "none", lambda points: points)
+    if isinstance(data, Digits | StackedDigits):
+        return digits_features()
+    return raw_pixels(None if fake.shape[-1] <= LARGEST_SIDE_OF_PIXELS else LARGEST_SIDE_OF_PIXELS)
+
+
+def digits_judge() -> Judge:
+    """Our classifier of handwritten digits; of pictures with several channels, their mean."""
+
+    def read(pictures: Tensor) -> Tensor:
+        return digits_classifier.classify(pictures.mean(1, keepdim=True))
+
+    sha256 = digits_classifier.weights_sha256()
+    return Judge("digits-classifier", sha256, digits_classifier.RESIZE, lambda x: read(x).argmax(1), read)
+
+
+def truth_of(data: DataModule) -> Truth:
+    """What is known of the embedded and procedural data; nothing of others."""
+    if isinstance(data, Mixture):
+        centres = data.modes()
+        judge = Judge("nearest mode", None, "none", lambda points: nearest(points, centres.to(points), 1)[1][:, 0])
+        return Truth(centres, data.std, judge)
+    if isinstance(data, StackedDigits):
+        read = partial(stacked_classes, classify=digits_classifier.classify)
+        own = digits_judge()
+        return Truth(judge=own._replace(classify=cast(Callable[[Tensor], Tensor], read), probabilities=None), spelled=True)
+    return Truth(judge=digits_judge()) if isinstance(data, Digits) else Truth()
