@@ -34,7 +34,8 @@ class MovingAverage:
     def update(self, average: nn.Module, network: nn.Module, samples: int, finite: Tensor | None = None,
                of: Callable[[nn.Module], Iterable[nn.Parameter]] = nn.Module.parameters) -> None:
         """finite: a 0-d flag on the device; where it is 0 the average stays as it is. of: which parameters move."""
-        ours, theirs = list(of(average)), list(of(network))
+        ours: list[Tensor] = list(of(average))
+        theirs: list[Tensor] = list(of(network))
         if finite is None:
             torch._foreach_lerp_(ours, theirs, self.share(samples))
         else:

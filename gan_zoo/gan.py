@@ -252,7 +252,8 @@ class GAN(LightningModule, metaclass=_Assembled):
             self._play_discriminator(batch, self._fakes(batch, with_graph=False))
             return
         totals: dict[Player, Tensor] = {}
-        self._zero("discriminator"), self._zero("generator")
+        for player in PLAYERS:
+            self._zero(player)
         for part, fake in zip(self._micro_batches(batch), self._fakes(batch, with_graph=True), strict=True):
             self._scored = {}
             game: dict[Player, Terms] = {"discriminator": self._discriminator_terms(part, fake), "generator": self.generator_terms(part, fake)}
@@ -540,12 +541,15 @@ class GAN(LightningModule, metaclass=_Assembled):
         live = self.generator
         self.generator = self.ema_generator if self.ema_generator is not None else live
         was_training = self.generator.training
+        before = [buffer.clone() for buffer in self.generator.buffers()]  # batch statistics would move running ones
         self.generator.train(self.batch_statistics)
         self.advance(self.samples_seen)
         try:
             with torch.no_grad():
                 yield
         finally:
+            for buffer, value in zip(self.generator.buffers(), before, strict=True):
+                buffer.data.copy_(value)
             self.generator.train(was_training)
             self.generator = live
 

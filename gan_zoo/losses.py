@@ -216,7 +216,8 @@ def create(name: str, labels: dict[str, Any] | None = None, a: float | None = No
         raise ConfigError(f"loss.{next(iter(targets))} came, which only least_squares has; the loss is {name}")
     if labels and name == "least_squares":  # a side that labels leave alone keeps its target
         labels = {"real": targets.get("b", 1.0), "fake": targets.get("a", 0.0), **labels}
-    parsed = Labels(**{key: tuple(v) if isinstance(v, list) else v for key, v in labels.items()}) if labels else None
+    given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in (labels or {}).items()}
+    parsed = Labels(**given) if given else None
     if name not in NAMES:
         raise ConfigError(f"loss.name must be one of {', '.join(NAMES)}; got {name!r}")
     if name in _SIMPLE:

@@ -96,7 +96,7 @@ class WeightClipping:
 
     def clip(self, discriminator: nn.Module) -> None:
         with torch.no_grad():
-            parameters = list(discriminator.parameters())
+            parameters: list[Tensor] = list(discriminator.parameters())
             torch._foreach_clamp_min_(parameters, -self.limit)
             torch._foreach_clamp_max_(parameters, self.limit)
 

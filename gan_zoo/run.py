@@ -22,6 +22,7 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
 from gan_zoo import checkpoint, classes, loading, plain_yaml
+from gan_zoo import config as configs
 from gan_zoo.callbacks.checkpoints import Checkpoints
 from gan_zoo.callbacks.clock import Clock, Signals
 from gan_zoo.callbacks.description import Description
@@ -60,14 +61,17 @@ def owned(directory: Path) -> Iterator[None]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = FileLock(directory / ".lock", timeout=0)
-        with lock:
-            (directory / ".lock").write_text(f"{os.getpid()} on {platform.node()}\n")
-            yield
+        lock.acquire()
+        (directory / ".lock").write_text(f"{os.getpid()} on {platform.node()}\n")
     except Timeout:
         owner = (directory / ".lock").read_text().strip()
         raise ConfigError(f"{directory} is being written to by another run (process {owner}); wait for it or choose another output_dir") from None
-    except (PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError) as failure:
-        raise ConfigError(f"{directory} cannot be written to: {failure.strerror}; choose another output_dir") from failure
+    except (OSError, ValueError) as failure:  # ValueError: a name with a NUL in it
+        reason = getattr(failure, "strerror", None) or failure
+        raise ConfigError(f"{directory} cannot be written to: {reason}; choose another output_dir") from failure
+    with lock:  # once more; what the run itself raises is not about the directory
+        lock.release()
+        yield
 
 
 def resolved(config: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +123,8 @@ def data_of(directory: Path) -> DataModule:
     """The data that a run was trained on; a class that its config names must be one of gan_zoo's own."""
     if not (directory / "config.yaml").is_file():
         raise CheckpointError(f"{directory}: not a run directory (no config.yaml), so its training data are not known")
-    return data_module(plain_yaml.plain(directory / "config.yaml"), local=False)
+    config = plain_yaml.plain(directory / "config.yaml")
+    return data_module(configs.validate_parts(config, ["data"]), local=False)
 
 
 def real_samples(gan: GAN, items: BatchDataset, resolution: int, most: int | None = None, chunk: int = 1024) -> Tensor:
@@ -195,7 +200,7 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
     _quiet()
     resume = _to_resume(directory) if config["resume"] else None
     data, gan = data_module(config), _prepared(config, resume)
-    data.begin(gan.samples_seen, gan.batch_plan if gan.batch_plan(0) else None)
+    data.begin(gan.samples_seen, gan.batch_plan)
     if rank() == 0:
         _check_space(directory, gan)
         plain_yaml.save(config, directory / "config.yaml")
@@ -226,7 +231,9 @@ def _to_resume(directory: Path) -> dict[str, Any]:
     for remark in broken:
         _say(f"skipped {remark}")
     _say(f"resuming {directory} from {path.name}")
-    return checkpoint.read(path)
+    content = checkpoint.read(path)
+    loading.state_of(content, path)
+    return content
 
 
 def _prepared(config: dict[str, Any], resume: dict[str, Any] | None) -> GAN:

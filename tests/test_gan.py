@@ -201,6 +201,15 @@ def test_samples_come_from_the_average_and_leave_no_trace() -> None:
     torch.testing.assert_close(gan.sample(4, seed=3), first[:4])
 
 
+def test_sampling_with_batch_statistics_leaves_the_running_ones_alone() -> None:
+    gan = points(batch_statistics=True)
+    gan.generator = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    before = copy.deepcopy(gan.state_dict())
+    together, alone = gan.sample(2), gan.sample(2, latent=torch.cat([gan.latent.fixed(1, 0), torch.zeros(1, 8)]))
+    assert not torch.allclose(together[0], alone[0])  # a sample depends on its batch mates
+    assert all(torch.equal(gan.state_dict()[name], value) for name, value in before.items() if isinstance(value, Tensor))
+
+
 def test_noise_on_what_d_sees_fades_with_samples_seen() -> None:
     fading = {"name": "linear", "value": 1.0, "to": 0.0, "length": 32}
     gan = points(instance_noise=fading)

@@ -37,7 +37,7 @@ def ready(config: dict[str, Any], content: dict[str, Any] | None = None) -> tupl
     gan, data = loading.build(config), data_module(config)
     if content:
         gan.set_extra_state(content["state"]["_extra_state"])
-    data.begin(gan.samples_seen, gan.batch_plan if gan.batch_plan(0) else None)
+    data.begin(gan.samples_seen, gan.batch_plan)
     return gan, data
 
 

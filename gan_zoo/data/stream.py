@@ -120,10 +120,11 @@ class DataModule(LightningDataModule):
         """The class index of every training item, int64 [items], where the data are labelled."""
         return None
 
-    def begin(self, start: int, plan: Callable[[int], tuple[int, int]] | None) -> None:
-        """Sets the position of the next batch, and the plan where the model has one of its own."""
+    def begin(self, start: int, plan: Callable[[int], tuple[int, int] | None] | None = None) -> None:
+        """Sets the position of the next batch; `plan` says batch size and resolution, or None where they are the data's."""
         self.start = start
-        self.plan = plan or self.plan
+        if plan is not None:
+            self.plan = lambda position: plan(position) or (self.batch_size, self.resolution)
 
     def _item_weights(self) -> Tensor | None:
         if self.class_weights is None:
