@@ -31,10 +31,22 @@ class _Shared:
 _shared = _Shared()
 
 
+def seed_default(seed: int, device: torch.device) -> None:
+    """Seeds the default generators of the CPU and of `device`.
+
+    Not torch.manual_seed: on a CUDA build without a GPU it formats a stack trace and keeps it for ever, at each call.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
 def begin_step(seed: int, step: int, rank: int = 0, world: int = 1, device: torch.device | str = "cpu") -> None:
     """Seeds both streams for one training step."""
-    torch.manual_seed(mix(seed, step, rank))
     device = torch.device(device)
+    seed_default(mix(seed, step, rank), device)
     if _shared.generator is None or _shared.generator.device != device:
         _shared.generator = torch.Generator(device)
     _shared.generator.manual_seed(mix(seed, step, "shared"))

@@ -563,7 +563,7 @@ class GAN(LightningModule, metaclass=_Assembled):
             raise ConfigError(f"n must be at least 1, got {n}")
         batch = self.sample_batch(n, seed, condition, latent)
         with torch.random.fork_rng(devices=[]), self.averaged():
-            torch.manual_seed(chance.mix(seed, "sample"))
+            chance.seed_default(chance.mix(seed, "sample"), self.device)
             parts = [self.generate({key: value[i : i + chunk].to(self.device) for key, value in batch.items()}).float().cpu()
                      for i in range(0, n, chunk)]
         return torch.cat(parts)

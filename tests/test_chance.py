@@ -102,3 +102,11 @@ def test_mixing_separates_neighbours_and_words() -> None:
 def test_a_seed_is_the_same_on_every_machine_and_python() -> None:
     written = hashlib.blake2b(b"(0, 1, 'shared')", digest_size=8).digest()
     assert chance.mix(0, 1, "shared") == int.from_bytes(written, "little") >> 1 == 5095292726795784812
+
+
+def test_seeding_a_step_leaves_nothing_behind() -> None:
+    """torch.manual_seed queues a call and a stack trace for a GPU that may never come."""
+    before = len(torch.cuda._queued_calls)
+    for step in range(3):
+        chance.begin_step(0, step)
+    assert len(torch.cuda._queued_calls) == before
