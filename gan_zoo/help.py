@@ -31,9 +31,10 @@ def train_help() -> str:
     """The page of `python -m gan_zoo.train --help`, at most 110 columns wide."""
     folder = conf_dir()
     groups = [
-        _group(path)
-        for path in sorted(folder.iterdir(), key=_rank)
-        if path.is_dir() and any(path.glob("*.yaml"))
+        _group(path, folder)
+        for top in sorted(folder.iterdir(), key=_rank)
+        for path in sorted([top, *top.rglob("*/")])
+        if any(path.glob("*.yaml"))
     ]
     keys = _section("Keys", _keys(folder / "config.yaml")) + "\n"
     trainer = _section("Keys of trainer", _keys(folder / "trainer" / "default.yaml", "trainer.")) + "\n"
@@ -57,15 +58,10 @@ def _rank(path: Path) -> tuple[int, str]:
     return (order.index(path.name) if path.name in order else len(order), path.name)
 
 
-def _group(path: Path) -> str:
-    files = sorted(path.rglob("*.yaml"))
-    return (
-        _section(
-            f"{path.name}=",
-            [(file.relative_to(path).with_suffix("").as_posix(), description(file)) for file in files],
-        )
-        + "\n"
-    )
+def _group(path: Path, folder: Path) -> str:
+    name = path.relative_to(folder).as_posix()
+    choices = [(file.stem, description(file)) for file in sorted(path.glob("*.yaml"))]
+    return _section(f"{name}=", choices) + "\n"
 
 
 def description(file: Path) -> str:

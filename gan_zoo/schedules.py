@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from gan_zoo.schema import ConfigError
 
 Schedule = Callable[[int], float]
-Value = TypeVar("Value", int, float)
 SMALLEST = 7  # a side up to this is not halved further: 4 for powers of two, 7 for 28
 
 
@@ -72,6 +71,8 @@ def create(setting: float | int | dict[str, Any]) -> Schedule:
     """A schedule from a number, or from {name: linear, value: ..., ...}; lengths are in samples."""
     if isinstance(setting, (int, float)):
         return constant(float(setting))
+    if not isinstance(setting, dict):
+        raise ConfigError(f"a schedule is a number or {{name: linear, value: ..., ...}}; got {setting!r}")
     arguments = dict(setting)
     name = arguments.pop("name", None)
     if name not in _BY_NAME:
@@ -94,7 +95,7 @@ def is_constant(setting: float | int | dict[str, Any]) -> bool:
 
 
 class Moment(NamedTuple):
-    """level: doublings above the smallest side; alpha in (0, 1]: weight of the newest path, 1 when it is alone."""
+    """level: doublings above the smallest side; alpha in (0, 1]: weight of the newest path, 1 once alone."""
 
     level: int
     alpha: float
@@ -169,7 +170,7 @@ class Growth:
             self.ends[level] = total = total + fade[level]
 
     def at(self, samples_seen: int) -> Moment:
-        """Level and alpha of the batch that begins there; a fade begins with the first batch after its start."""
+        """Level and alpha of the batch that begins there; a fade has begun after its start, not at it."""
         above = range(self.levels - 1, self.first, -1)
         level = next((level for level in above if samples_seen > self.starts[level]), self.first)
         length = self.ends[level] - self.starts[level]
@@ -226,15 +227,14 @@ class Growth:
                 below, above = batch // shares * shares, (batch // shares + 1) * shares
                 working = f"{below} or {above}" if below else str(above)
                 raise ConfigError(
-                    f"model.schedule.batch_size is {batch} at {self.resolution(level)} px, which {self.devices} "
-                    f"devices x {accumulate} accumulated batches cannot share equally; {working} would work: give "
-                    "model.schedule.batch_size as a list, the smallest resolution first, or model/schedule=tf"
+                    f"model.schedule.batch_size is {batch} at {self.resolution(level)} px, which "
+                    f"{self.devices} devices x {accumulate} accumulated batches cannot share equally; {working} "
+                    "would work: give model.schedule.batch_size as a list, the smallest resolution first, or "
+                    "model/schedule=tf"
                 )
 
 
-def _of_devices(
-    values: Value | Sequence[Value] | dict[str, list[Value]], devices: int, name: str
-) -> Value | Sequence[Value]:
+def _of_devices(values: Any, devices: int, name: str) -> Any:
     """The entry for the largest listed number of devices that is not above `devices`."""
     if not isinstance(values, dict):
         return values
@@ -247,9 +247,9 @@ def _of_devices(
     return values[str(max(fitting))]
 
 
-def _each(values: Value | Sequence[Value], levels: int, name: str) -> list[Value]:
+def _each(values: Any, levels: int, name: str) -> list[Any]:
     """One value a level; the last of a list is repeated."""
-    if not isinstance(values, Sequence):
+    if not isinstance(values, list):
         return [values] * levels
     if not values:
         raise ConfigError(f"model.schedule.{name} is empty; give one value a resolution, the smallest first")

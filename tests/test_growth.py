@@ -49,7 +49,7 @@ def test_the_other_presets_are_whole_when_published(preset: str, resolution: int
 
 
 def authors_lod(nimg: int, resolution_log2: int, training: float, transition: float) -> float:
-    """Level of detail as paper-facts 6.3 has it: initial - phase - max(phase_kimg - training, 0) / transition."""
+    """Level of detail in the authors' code: initial - phase - max(phase_kimg - training, 0) / transition."""
     phase, inside = divmod(nimg / 1000, training + transition)
     return max(resolution_log2 - 2 - phase - max(inside - training, 0.0) / transition, 0.0)
 
@@ -80,9 +80,9 @@ def test_the_tf_batches_can_be_shared(devices: int) -> None:
 
 
 def test_batches_that_cannot_be_shared_are_refused_with_those_that_could() -> None:
-    with pytest.raises(ConfigError, match="is 14 at 256 px, which 4 devices x 1 .* 12 or 16 would work"):
+    with pytest.raises(ConfigError, match=r"is 14 at 256 px, which 4 devices x 1 .* 12 or 16 would work"):
         growth("paper", devices=4).require_shares()
-    with pytest.raises(ConfigError, match="is 3 at 1024 px, which 1 devices x 2 .* 2 or 4 would work"):
+    with pytest.raises(ConfigError, match=r"is 3 at 1024 px, which 1 devices x 2 .* 2 or 4 would work"):
         growth("paper").require_shares(accumulate=2)
     growth("paper", 128, devices=4).require_shares()
 
@@ -111,7 +111,9 @@ def test_sides_from_4_to_7_are_doubled(resolution: int, expected: tuple[int, int
     assert levels_of(resolution) == expected
 
 
-@pytest.mark.parametrize(("resolution", "words"), [(3, "to 4"), (18, "16 or 20"), (33, "32 or 40"), (100, "96 or 112")])
+@pytest.mark.parametrize(
+    ("resolution", "words"), [(3, "to 4"), (18, "16 or 20"), (33, "32 or 40"), (100, "96 or 112")]
+)
 def test_other_sides_are_refused_with_the_nearest(resolution: int, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         levels_of(resolution)
@@ -129,7 +131,7 @@ LENGTHS = st.integers(0, 40)
 def test_optimisers_start_afresh_exactly_where_the_walk_changes_its_stage(
     stable: list[int], fade: list[int], batches: list[int], first: int
 ) -> None:
-    """Walking batch by batch, a change is a new pair (floor, ceiling) of the level of detail, as in the authors' loop."""
+    """Walking batch by batch, a change is a new (floor, ceiling) of the level of detail, as in their loop."""
     schedule = Growth(4, 4, stable=stable, fade=fade, batch_size=batches, initial_resolution=first)
 
     def stage(samples: int) -> tuple[int, bool]:
@@ -147,7 +149,7 @@ def test_optimisers_start_afresh_exactly_where_the_walk_changes_its_stage(
 
 
 def skipped(schedule: Growth, changed: set[int]) -> set[int]:
-    """Ends of fades that nothing ever saw: one batch jumped over the whole fade, whose beginning is the change."""
+    """Ends of fades that no batch saw: one jumped over the whole fade, whose beginning is the change."""
     return {place for place in schedule.changes if place not in changed and schedule.at(place).alpha == 1}
 
 
@@ -173,7 +175,9 @@ def test_schedules_that_cannot_be_right_are_refused(changes: dict[str, Any], wor
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_presets_can_be_chosen_and_changed_from_the_command_line(preset: str) -> None:
-    config = compose(["model=pggan", f"model/schedule={preset}", "model.schedule.stable=5", "trainer.devices=2"])
+    config = compose(
+        ["model=pggan", f"model/schedule={preset}", "model.schedule.stable=5", "trainer.devices=2"]
+    )
     assert config["model"]["schedule"]["stable"] == 5 and config["model"]["schedule"]["devices"] == 2
 
 

@@ -42,8 +42,11 @@ def rows(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+CLOCKS = ("seconds", "images_per_second", "seconds_per_kimg")
+
+
 def without_clocks(run: Path) -> list[dict[str, str]]:
-    return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_second")} for row in rows(run)]
+    return [{key: value for key, value in row.items() if key not in CLOCKS} for row in rows(run)]
 
 
 def last(run: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gan_zoo import checkpoint
@@ -105,14 +106,24 @@ def restore(trainer: Trainer, gan: GAN, content: dict[str, Any]) -> None:
     try:
         gan.load_state_dict(content["state"])
         for player in PLAYERS:
-            gan._optimizer(player).load_state_dict(content["optimizers"][player])
-    except (RuntimeError, ValueError, KeyError) as failure:
+            _restore_optimizer(gan._optimizer(player), content["optimizers"][player])
+        if content["precision"]:
+            trainer.precision_plugin.load_state_dict(content["precision"])
+        for callback in _callbacks(trainer):
+            if state := content["callbacks"].get(type(callback).__name__):
+                callback.load_state_dict(state)
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as failure:
         raise CheckpointError(f"the checkpoint does not fit this model: {failure}") from failure
-    if content["precision"]:
-        trainer.precision_plugin.load_state_dict(content["precision"])
-    for callback in _callbacks(trainer):
-        if state := content["callbacks"].get(type(callback).__name__):
-            callback.load_state_dict(state)
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, content: dict[str, Any]) -> None:
+    """Its moments, by parameter; rates and other settings are the config's."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, moments in content["state"].items():
+        shapes = {name: value.shape for name, value in moments.items() if value.dim()}
+        if wrong := [name for name, shape in shapes.items() if shape != parameters[index].shape]:
+            raise ValueError(f"{wrong[0]} of parameter {index} is {list(shapes[wrong[0]])}, not {list(parameters[index].shape)}")
+    optimizer.load_state_dict({"state": content["state"], "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _callbacks(trainer: Trainer) -> list[Callback]:

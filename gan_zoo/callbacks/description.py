@@ -194,6 +194,7 @@ def describe(gan: GAN, batch: Batch | None = None) -> str:
         stack.enter_context(undisturbed(gan))
         stack.enter_context(torch.no_grad())
         stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(_grown_up(gan))
         gan.eval()
         given = gan.sample_batch(2, 0, None, None) if batch is None else dict(batch)
         if gan.latent and "latent" not in given:
@@ -204,6 +205,16 @@ def describe(gan: GAN, batch: Batch | None = None) -> str:
         fake = gan.generate(given)
         gan.discriminate(fake, given)
     return "\n".join(_table(player, getattr(gan, player), traces[player]) for player in PLAYERS)
+
+
+@contextmanager
+def _grown_up(gan: GAN) -> Iterator[None]:
+    """A model that grows is shown as it will be at the end."""
+    before, gan.samples_seen = gan.samples_seen, 2**62
+    try:
+        yield
+    finally:
+        gan.samples_seen = before
 
 
 def _real_pair(data: DataModule | None, gan: GAN) -> Batch | None:

@@ -100,8 +100,13 @@ class Pictures(Watcher):
             samples = gan.sample(
                 self.view.n, seed=self.seed, condition=self.view.condition, latent=self.view.latent
             )
+            grows = gan.batch_plan(gan.samples_seen) is not None
+            if grows:  # real ones at the resolution of the moment
+                self.real = real_samples(gan, trainer.datamodule, self.view, self.seed)  # type: ignore[attr-defined]
         if trainer.is_global_zero:
             self._write(trainer, gan, "samples", samples)
+            if grows:
+                self._write(trainer, gan, "real", self.real)
         self._last = gan.samples_seen
         return samples
 

@@ -143,7 +143,8 @@ class Recorder(Watcher):
             return {}
         before, then = self._mark
         self._mark = samples_seen, time.monotonic()
-        return {"images_per_second": (samples_seen - before) / max(self._mark[1] - then, 1e-9)}
+        speed = (samples_seen - before) / max(self._mark[1] - then, 1e-9)
+        return {"images_per_second": speed, "seconds_per_kimg": 1000 / speed}
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
@@ -195,14 +196,14 @@ class Recorder(Watcher):
         )
 
 
-_NOT_FIGURES = ("samples_seen", "images_per_second", "seconds")
+_NOT_FIGURES = ("samples_seen", "seconds_per_kimg", "images_per_second", "seconds")
 
 
 def ordered(columns: set[str]) -> list[str]:
     """samples_seen, G's figures, D's figures, all others, then what the clock on the wall decides."""
 
     def place(name: str) -> tuple[int, str]:
-        fixed = {"samples_seen": 0, "images_per_second": 4, "seconds": 5}
+        fixed = {"samples_seen": 0, "seconds_per_kimg": 4, "images_per_second": 5, "seconds": 6}
         players = {"generator": 1, "discriminator": 2}
         return fixed.get(name, players.get(name.split("/")[0], 3)), name
 

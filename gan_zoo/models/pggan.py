@@ -1,9 +1,10 @@
-"""Progressive growing of GANs (Karras et al. 2018): both players begin at 4x4 and gain a resolution at a time."""
+"""Progressive growing (Karras et al. 2018): both players begin at 4x4 and gain a resolution at a time."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import torch
@@ -49,17 +50,26 @@ def _activation(slope: float) -> nn.Module:
 
 
 class Stem(nn.Module):
-    """[N, Z] -> [N, channels, side, side]: dense with one bias a channel, then 3x3, with activation and norm."""
+    """[N, Z] -> [N, channels, side, side]: dense (a bias a channel, or a unit), then 3x3."""
 
     def __init__(
-        self, latent: int, channels: int, side: int, norm: Norm, slope: float, equalised: bool
+        self,
+        latent: int,
+        channels: int,
+        side: int,
+        norm: Norm,
+        slope: float,
+        equalised: bool,
+        unit_bias: bool,
     ) -> None:
         super().__init__()
         self.shape = (channels, side, side)
         # the gain is the authors': their dense layer was a convolution, whose fan-in counted all positions
         gain = math.sqrt(2) / side
-        self.dense = EqualisedLinear(latent, math.prod(self.shape), gain=gain, bias=False, equalised=equalised)
-        self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.dense = EqualisedLinear(
+            latent, math.prod(self.shape), gain=gain, bias=False, equalised=equalised
+        )
+        self.bias = nn.Parameter(torch.zeros(self.shape if unit_bias else (channels, 1, 1)))
         self.finish = nn.Sequential(_activation(slope), _norm(norm, channels))
         self.conv = _convolution(channels, channels, norm, slope, equalised)
 
@@ -80,7 +90,8 @@ class ProgressiveGenerator(nn.Module):
 
     base, max_channels: a level has min(base / 2^(level + 1), max_channels) channels. norm: after each
     activation. equalised: see nn.equalised. normalise_latent: z and label to mean square 1. slope: of the
-    leaky ReLU, 0 for ReLU. output: linear, as published, or tanh.
+    leaky ReLU, 0 for ReLU. output: linear, as published, or tanh. unit_bias: of the first layer, one for
+    each unit and not for each channel, as in pytorch_GAN_zoo.
     """
 
     def __init__(
@@ -98,17 +109,18 @@ class ProgressiveGenerator(nn.Module):
         normalise_latent: bool,
         slope: NonNegativeFloat,
         output: Literal["linear", "tanh"],
+        unit_bias: bool = False,
     ) -> None:
         super().__init__()
         channels = widths(levels, base, max_channels)
         self.input = PixelNorm() if normalise_latent else nn.Identity()
-        self.stem = Stem(latent + classes, channels[0], side, norm, slope, equalised)
+        self.stem = Stem(latent + classes, channels[0], side, norm, slope, equalised, unit_bias)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 _convolution(below, here, norm, slope, equalised),
                 _convolution(here, here, norm, slope, equalised),
             )
-            for below, here in zip(channels, channels[1:], strict=False)
+            for below, here in pairwise(channels)
         )
         self.to_rgb = nn.ModuleList(
             EqualisedConv2d(width, image_channels, 1, gain=1.0, equalised=equalised) for width in channels
@@ -118,7 +130,7 @@ class ProgressiveGenerator(nn.Module):
     def forward(
         self, z: Tensor, level: int, alpha: Tensor | None = None, label: Tensor | None = None
     ) -> Tensor:
-        """alpha: 0-d, the weight of `level` against the enlarged picture of the one below; None: it is alone."""
+        """alpha: 0-d, the weight of `level` against the enlarged picture of the one below; None: 1."""
         x = below = self.stem(self.input(append(z, label)))
         for block in self.blocks[:level]:
             below, x = x, block(upsampled(x))
@@ -136,7 +148,7 @@ class ProgressiveGenerator(nn.Module):
 
 
 class NoisyLayer(nn.Module):
-    """A layer and what follows; its input is first multiplied by N(1, C strength^2), a draw a sample and channel.
+    """A layer and what follows; its input is multiplied by N(1, C strength^2), a draw a sample and channel.
 
     The noise of the paper's least-squares variant (app. B), against signals that escalate.
     """
@@ -164,11 +176,11 @@ class Halving(nn.Module):
 
 
 class ProgressiveDiscriminator(nn.Module):
-    """Pictures [N, C, s, s] of a level -> (scores [N], outputs of the blocks and, last, of the first dense layer).
+    """Pictures [N, C, s, s] of a level -> (scores [N], outputs of the blocks and, last, of the dense layer).
 
-    fromRGB is 1x1 at every level; a level has two 3x3 convolutions, then the mean of 2x2 pixels, taken after the
-    activation as in the paper's table 2 (the authors' fused TensorFlow layer pools before it). The smallest
-    level has the batch's standard deviation as a further channel, a 3x3 convolution and two dense layers.
+    fromRGB is 1x1 at every level; a level has two 3x3 convolutions, then the mean of 2x2 pixels, taken after
+    the activation as in the paper's table 2 (the authors' fused TensorFlow layer pools before it). The
+    smallest level has the batch's standard deviation as one more channel, a 3x3 and two dense layers.
 
     classes: > 0 for `classifier`, logits of the class from the last features (Odena et al. 2017). norm: after
     each activation. minibatch: stddev, or discrimination before the last layer; minibatch_group: of stddev,
@@ -199,9 +211,7 @@ class ProgressiveDiscriminator(nn.Module):
         hidden, smallest = min(base, max_channels), channels[0]
         self.noise = noise
         self.from_rgb = nn.ModuleList(
-            nn.Sequential(
-                EqualisedConv2d(image_channels, width, 1, equalised=equalised), nn.LeakyReLU(slope)
-            )
+            nn.Sequential(EqualisedConv2d(image_channels, width, 1, equalised=equalised), nn.LeakyReLU(slope))
             for width in channels
         )
 
@@ -210,8 +220,7 @@ class ProgressiveDiscriminator(nn.Module):
             return NoisyLayer(EqualisedConv2d(inward, outward, 3, equalised=equalised), *finish)
 
         self.blocks = nn.ModuleList(
-            Halving(layer(here, here), layer(here, below))
-            for below, here in zip(channels, channels[1:], strict=False)
+            Halving(layer(here, here), layer(here, below)) for below, here in pairwise(channels)
         )
         deviation = minibatch == "stddev"
         self.deviation = MinibatchStdDev(minibatch_group) if deviation else nn.Identity()
@@ -220,11 +229,15 @@ class ProgressiveDiscriminator(nn.Module):
         self.dense = NoisyLayer(dense, nn.LeakyReLU(slope))
         self.neighbours, features = minibatch_layer("none" if deviation else minibatch, hidden, None)
         self.head = EqualisedLinear(features, 1, gain=1.0, equalised=equalised)
-        self.classifier = EqualisedLinear(features, classes, gain=1.0, equalised=equalised) if classes else None
+        self.classifier = (
+            EqualisedLinear(features, classes, gain=1.0, equalised=equalised) if classes else None
+        )
         if noise:
             self.register_buffer("overpowered", torch.zeros(()))
 
-    def forward(self, x: Tensor, level: int, alpha: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def forward(
+        self, x: Tensor, level: int, alpha: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         strength = self.strength if self.noise and self.training else None
         hidden, features = self.from_rgb[level](x), []
         for below in range(level - 1, -1, -1):
@@ -249,6 +262,7 @@ class ProgressiveDiscriminator(nn.Module):
     def parts(self, level: int, fading: bool) -> list[nn.Module]:
         """The modules that score a picture of that level."""
         ends: list[nn.Module] = [self.last, self.dense, self.neighbours, self.head]
+        ends += [self.classifier] if self.classifier is not None else []
         return [*self.from_rgb[level - fading : level + 1], *self.blocks[:level], *ends]
 
 
@@ -256,10 +270,10 @@ class ProgressiveDiscriminator(nn.Module):
 
 
 class PGGAN(GAN):
-    """The game of whatever resolution `schedule` has reached, the next one fading in: in G, in D and in the pictures.
+    """The game of the resolution that `schedule` has reached, which fades in: in G, in D and in the pictures.
 
-    conditional: G is given the class and D has to tell it, a term `auxiliary` of both players. schedule: Growth.
-    Level and alpha follow from samples seen alone: none of it is stored, and nothing of it can be lost on resume.
+    conditional: G is given the class and D has to tell it, a term `auxiliary` of both players. schedule:
+    Growth. Level and alpha follow from samples seen: nothing is stored that a resumed run could lack.
     """
 
     modalities = ("image",)
@@ -317,7 +331,7 @@ class PGGAN(GAN):
         return self.growth.plan(samples_seen)
 
     def magnification(self) -> float:
-        """2^lod: the authors' networks take pictures of full size, the small ones enlarged by repeating pixels."""
+        """2^lod: the authors' D takes pictures of full size, small ones enlarged by repeating pixels."""
         return 2.0 ** (self.growth.levels - 1 - self.moment.level)
 
     def averaged_parameters(self, generator: nn.Module) -> Iterable[nn.Parameter]:
@@ -328,12 +342,15 @@ class PGGAN(GAN):
     def extra_figures(self) -> dict[str, float]:
         batch, resolution = self.growth.plan(self.samples_seen)
         figures = {"resolution": resolution, "alpha": self.moment.alpha, "batch_size": batch}
-        return {"kimg": self.samples_seen / 1000, **{f"growth/{name}": float(x) for name, x in figures.items()}}
+        return {
+            "kimg": self.samples_seen / 1000,
+            **{f"growth/{name}": float(x) for name, x in figures.items()},
+        }
 
     # ---- the game -----------------------------------------------------------------------------------------
 
     def prepare_batch(self, batch: Batch) -> Batch:
-        """Pictures in [-1, 1] at the side of the moment (larger ones averaged), in a fade blended with coarser."""
+        """Pictures in [-1, 1] at the side of the moment, larger ones averaged; in a fade, blended with coarser."""
         batch = super().prepare_batch(batch)
         real, level = batch["real"], self.moment.level
         times = real.shape[-1] // self.growth.resolution(level)
@@ -382,7 +399,7 @@ class PGGAN(GAN):
         chunk: int = 256,
         full_size: bool = False,
     ) -> Tensor:
-        """As GAN.sample, at the resolution of the moment; full_size: enlarged to the final one, pixels repeated."""
+        """As GAN.sample, at the resolution of the moment; full_size: enlarged to the final one."""
         pictures = super().sample(n, seed=seed, condition=condition, latent=latent, chunk=chunk)
         if not full_size:
             return pictures

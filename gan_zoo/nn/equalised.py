@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -83,5 +82,5 @@ def halved(x: Tensor) -> Tensor:
 
 
 def blended(old: Tensor, new: Tensor, alpha: Tensor) -> Tensor:
-    """old + alpha (new - old), in the dtype of the two; alpha: 0-d, the weight of the new."""
-    return old + (new - old) * alpha.to(torch.result_type(old, new))
+    """old + alpha (new - old), in their dtype; alpha: 0-d, the weight of the new."""
+    return old + (new - old) * alpha

@@ -42,7 +42,7 @@ def _over_batch(x: Tensor, group: int) -> Tensor:
 
 
 def _over_ranks(x: Tensor, groups: int, size: int) -> Tensor:
-    """The same where each rank holds a part of the batch: each group's sums over all ranks, then its squares'."""
+    """The same where each rank holds a part of the batch: sums over all ranks, then of squares."""
     x = x.flatten(1)
     mine = (rank() * len(x) + torch.arange(len(x), device=x.device)) % groups
 

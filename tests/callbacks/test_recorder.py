@@ -18,7 +18,7 @@ from gan_zoo.schema import ConfigError
 from ..games import ADAM, SEPARATE, CloudData, play, points, trainer
 from .offline import wandb_records
 
-WALL_CLOCK = ("seconds", "images_per_second")
+WALL_CLOCK = ("seconds", "images_per_second", "seconds_per_kimg")
 FIGURES = {
     "discriminator": {
         "accuracy_fake",
@@ -134,9 +134,10 @@ def test_the_row_holds_the_figures_of_its_own_step_to_the_last_bit(tmp_path: Pat
 def test_columns_stand_in_a_fixed_order(tmp_path: Path) -> None:
     play(points(), 3, Recorder(tmp_path, 16))
     names = list(table(tmp_path)[0])
-    assert names[0] == "samples_seen" and names[-2:] == ["images_per_second", "seconds"]
-    assert ordered(set(names) | {"metric"}) == [*names[:-2], "metric", *names[-2:]]
-    assert [name.split("/")[0] for name in names[1:-2]] == ["generator"] * 4 + ["discriminator"] * 10
+    clocks = ["seconds_per_kimg", "images_per_second", "seconds"]
+    assert names[0] == "samples_seen" and names[-3:] == clocks
+    assert ordered(set(names) | {"metric"}) == [*names[:-3], "metric", *clocks]
+    assert [name.split("/")[0] for name in names[1:-3]] == ["generator"] * 4 + ["discriminator"] * 10
 
 
 def test_where_the_generator_plays_seldom_a_row_waits_for_it(tmp_path: Path) -> None:
