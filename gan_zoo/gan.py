@@ -17,6 +17,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from gan_zoo import chance, losses, optimizers, regularizers, schedules
+from gan_zoo.augmentation import Augmentation
 from gan_zoo.averaging import MovingAverage
 from gan_zoo.latent import Latent
 from gan_zoo.losses import Logits, Terms
@@ -60,6 +61,7 @@ class GAN(LightningModule, metaclass=_Assembled):
     generator_batch_factor: G's batch in units of D's. ema_half_life (samples) or ema_decay (a step): average of G.
     clip: largest gradient norm of each player. accumulate: micro-batches for each optimiser step.
     instance_noise: standard deviation of the noise on all that D sees (a number or a schedule of samples seen).
+    augment: amounts of the differentiable augmentation of pictures that D sees; penalties see them as they are.
     batch_statistics: G keeps its batch statistics and dropout when it samples, as DCGAN's and pix2pix's authors did.
     """
 
@@ -93,6 +95,7 @@ class GAN(LightningModule, metaclass=_Assembled):
         clip: dict[Player, PositiveFloat] | None = None,
         accumulate: PositiveInt = 1,
         instance_noise: NonNegativeFloat | dict[str, Any] = 0.0,
+        augment: Annotated[dict[str, Any], Arguments(Augmentation)] | None = None,
         batch_statistics: bool = False,
         channels_last: bool = False,
         seed: int = 0,
@@ -109,6 +112,7 @@ class GAN(LightningModule, metaclass=_Assembled):
         self.average = MovingAverage(ema_half_life, ema_decay) if ema_half_life or ema_decay is not None else None
         self.clip, self.accumulate, self.batch_statistics, self.channels_last = clip or {}, accumulate, batch_statistics, channels_last
         self.instance_noise = schedules.create(instance_noise)
+        self.augment = Augmentation(**augment) if augment else None
         self.seed = seed
         self.iteration = self.samples_seen = self.generator_steps = self.critic_steps = 0  # critic_steps: since G's last
         self.observing = True  # the logger's callback says at which steps the figures are wanted
@@ -181,12 +185,13 @@ class GAN(LightningModule, metaclass=_Assembled):
     # ---- what a variant may call ------------------------------------------------------------------------------------
 
     def score(self, sample: Tensor, batch: Batch) -> Judgement:
-        """discriminate, as the play wants it: with instance noise, logits in float32, once a turn for one sample and batch."""
+        """discriminate, as the play wants it: with noise and augmentation, logits in float32, once a turn for one sample and batch."""
         key = id(sample), id(batch)
         if self._scored is not None and key in self._scored:
             return self._scored[key][2]
         std = self.instance_noise(self.samples_seen)
         seen = sample + std * torch.randn_like(sample) if std > 0 else sample
+        seen = self.augment(seen) if self.augment else seen
         logits, features = self.discriminate(seen, batch)
         logits = tuple(scale.float() for scale in logits) if isinstance(logits, tuple) else logits.float()
         judgement = Judgement(logits, features)

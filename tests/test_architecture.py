@@ -19,6 +19,7 @@ BOTTOM = (
     "losses",
     "regularizers",
     "schedules",
+    "augmentation",
     "averaging",
     "chance",
     "latent",
