@@ -69,9 +69,10 @@ def owned(directory: Path) -> Iterator[None]:
     except (OSError, ValueError) as failure:  # ValueError: a name with a NUL in it
         reason = getattr(failure, "strerror", None) or failure
         raise ConfigError(f"{directory} cannot be written to: {reason}; choose another output_dir") from failure
-    with lock:  # once more; what the run itself raises is not about the directory
-        lock.release()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def resolved(config: dict[str, Any]) -> dict[str, Any]:
@@ -197,7 +198,7 @@ def train(config: dict[str, Any]) -> int:
 
 
 def _train_in(directory: Path, config: dict[str, Any]) -> int:
-    _quiet()
+    quiet()
     resume = _to_resume(directory) if config["resume"] else None
     data, gan = data_module(config), _prepared(config, resume)
     data.begin(gan.samples_seen, gan.batch_plan)
@@ -264,7 +265,7 @@ def _say(text: str) -> None:
         print(text, flush=True)
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Lightning's hints about settings that are deliberate here."""
     for name in ("lightning.pytorch", "lightning.fabric", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR if name == "matplotlib" else logging.WARNING)

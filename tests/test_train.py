@@ -195,3 +195,11 @@ def test_samples_from_the_command_line(whole: Path, tmp_path: Path) -> None:
     with Image.open(tmp_path / "points.png") as picture:
         assert min(picture.size) >= 512
     assert "did you mean view?" in train(f"run={whole}", "veiw=grid", module="sample", code=2)
+
+
+def test_the_profile_names_what_a_step_spends_its_time_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from gan_zoo.profile import main
+
+    main(["model=vanilla", "data=ring", "data.size=1000", "trainer.threads=1", "steps=3", "warm_up=1", f"output={tmp_path}"])
+    assert "aten::addmm" in capsys.readouterr().out
+    assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
