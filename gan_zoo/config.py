@@ -15,11 +15,11 @@ from omegaconf.errors import OmegaConfBaseException
 from gan_zoo.classes import callback_class, load_data_class, load_model_class, model_class
 from gan_zoo.schema import Arguments, ConfigError
 from gan_zoo.settings import DATA_ARGUMENTS, MODEL_ARGUMENTS, Run, Weights
-from gan_zoo.signatures import arguments, coerce
+from gan_zoo.signatures import arguments, coerce, signature
 from gan_zoo.wording import raise_if, shown, suggestion
 
 Result = TypeVar("Result")
-__all__ = ["compose", "conf_dir", "load_data_class", "load_model_class", "plain_container", "validate"]
+__all__ = ["compose", "conf_dir", "load_data_class", "load_model_class", "plain_container", "validate", "validate_parts"]
 PACKAGE = Path(__file__).parent
 GIVEN_TO_MODEL = ("loss", "regularizer", "seed")  # filled in from the rest of the config
 
@@ -159,9 +159,29 @@ def validate(config: Mapping[str, Any], local: bool = True) -> dict[str, Any]:
     return found
 
 
-def _model(value: dict[str, Any], problems: list[str], local: bool) -> dict[str, Any]:
+def validate_parts(config: Mapping[str, Any], names: Iterable[str], model: Any = None) -> dict[str, Any]:
+    """Those groups (and seed) of a config that came with a file, as `validate` does it.
+
+    model: the class, where the program knows it; otherwise classes are gan_zoo's own.
+    """
+    checks = {"model": partial(_model, kind=model), "data": _data, "loss": _loss, "regularizer": _regularizer}
+    problems: list[str] = []
+    found: dict[str, Any] = {}
+    for name in names:
+        value = config.get(name)
+        if name not in checks:
+            found[name] = coerce(value, signature(Run).arguments[name].annotation, name, problems)
+        elif isinstance(value, dict):
+            found[name] = checks[name](value, problems, False)
+        else:
+            problems.append(f"{name}: {shown(value)} came, keys and values were wanted")
+    raise_if(problems)
+    return found
+
+
+def _model(value: dict[str, Any], problems: list[str], local: bool, kind: Any = None) -> dict[str, Any]:
     kept, rest = _kept(value, "name", "_target_")
-    kind = _found(lambda: model_class(kept, local), problems)
+    kind = kind or _found(lambda: model_class(kept, local), problems)
     return (
         {**kept, **arguments(rest, kind, "model", problems, GIVEN_TO_MODEL, MODEL_ARGUMENTS)}
         if kind

@@ -16,27 +16,31 @@ def main(*, run: str, output: str | None = None) -> Path:
     run: run directory or .ckpt file.
     output: folder to write; default RUN/export.
     """
-    from gan_zoo import checkpoint, loading
+    from gan_zoo import loading
 
+    gan, description = loading.load(run), loading.description_of(run)
     source = Path(run)
-    gan = loading.load(source)
-    content = checkpoint.read(loading.checkpoint_in(source))
     folder = Path(output) if output else (source if source.is_dir() else source.parent) / "export"
-    description = {key: content[key] for key in ("gan_zoo", "model", "config")}
     loading.export(gan, folder, description, card(description, gan.samples_seen, _summary(source)))
     print(folder)
     return folder
 
 
 def _summary(run: Path) -> dict[str, Any]:
-    file = run / "summary.json"
-    return json.loads(file.read_text()) if file.is_file() else {}
+    """The numbers of summary.json, which may be a stranger's: {figures: {name: number}, parameters: {player: number}}."""
+    try:
+        found = json.loads((run / "summary.json").read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    groups = {key: found.get(key) if isinstance(found, dict) else None for key in ("figures", "parameters")}
+    return {key: {str(name): value for name, value in group.items() if isinstance(value, int | float)}
+            for key, group in groups.items() if isinstance(group, dict)}
 
 
 def card(description: dict[str, Any], samples_seen: int, summary: dict[str, Any]) -> str:
     """The model card: what it is, how it was trained, what was measured, how to use it."""
     config = description["config"]
-    figures = "\n".join(f"| {name} | {value:.5g} |" for name, value in summary.get("figures", {}).items() if value is not None)
+    figures = "\n".join(f"| {name} | {value:.5g} |" for name, value in summary.get("figures", {}).items())
     parameters = ", ".join(f"{player} {number:,}" for player, number in summary.get("parameters", {}).items())
     return f"""# {description["model"]} on {config["data"]["name"]}
 

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
-from gan_zoo import __version__, chance, checkpoint, classes
+from gan_zoo import __version__, chance, checkpoint, classes, plain_yaml
+from gan_zoo import config as configs
 from gan_zoo.gan import GAN
 from gan_zoo.schema import CheckpointError, ConfigError
+from gan_zoo.settings import DATA_ARGUMENTS
+from gan_zoo.signatures import coerce
+from gan_zoo.wording import raise_if, shown
 
 WEIGHTS, CARD, SETTINGS = "model.safetensors", "README.md", "model.json"
+DATA = ("name", "resolution", "channels", "classes", "modality")  # what a file says of the data
+COUNTERS = {"iteration", "samples_seen", "generator_steps", "critic_steps"}
+
+
+# ---- building -----------------------------------------------------------------------------------------------
 
 
 def build(config: dict[str, Any], model: type[GAN] | None = None) -> GAN:
@@ -30,29 +43,37 @@ def build(config: dict[str, Any], model: type[GAN] | None = None) -> GAN:
 def described(config: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint or export says of itself: enough to build the model again, as plain values."""
     kept = {key: config[key] for key in ("model", "loss", "regularizer", "seed")}
-    kept["data"] = {key: config["data"][key] for key in ("name", "resolution", "channels", "classes", "modality")}
+    kept["data"] = {key: config["data"][key] for key in DATA}
     return {"gan_zoo": __version__, "model": config["model"].get("name") or config["model"]["_target_"], "config": kept}
+
+
+# ---- loading ------------------------------------------------------------------------------------------------
 
 
 def load(path: str | Path, model: type[GAN] | None = None, device: str = "cpu") -> GAN:
     """A trained model from a run directory, a checkpoint or an export, ready to `sample`.
 
     model: the class, for a model from outside the package. Nothing in the files is executed: tensors come by safetensors or
-    weights_only=True, the class from gan_zoo.models by name.
+    weights_only=True, the class from gan_zoo.models by name. Before memory is spent, a model of gan_zoo is built as an outline
+    (on torch's meta device) and its shapes are compared with those in the file; so its __init__ must not read tensors' values.
     """
-    path = Path(path)
-    if not path.exists():
-        raise CheckpointError(f"{path}: not found; give a run directory, a .ckpt file or an export's directory")
-    if path.is_dir() and (path / SETTINGS).is_file():
-        gan, state = _from_export(path, model)
-    else:
-        content = checkpoint.read(checkpoint_in(path))
-        gan, state = _rebuilt(content, path, model), content["state"]
+    path = local(path)
+    content = _content(path)
+    gan = _rebuilt(content, path, model)
+    gan.load_state_dict(content["state"])
     try:
-        gan.load_state_dict(state)
-    except RuntimeError as failure:
-        raise CheckpointError(f"{path}: its weights do not fit the model it names: {failure}") from failure
-    return gan.to(device).eval()
+        return gan.to(device).eval()
+    except (RuntimeError, AssertionError) as failure:
+        raise ConfigError(f"device: {device!r} came, which cannot be used here ({_first_line(failure)}); use cpu") from failure
+
+
+def local(path: str | Path) -> Path:
+    """`path`, if something is there; CheckpointError, since nothing is fetched, for addresses."""
+    if "://" in str(path):
+        raise CheckpointError(f"{path}: an address came, only local paths are read; download it first and give the path")
+    if not os.path.exists(path):  # Path.exists raises for names that are too long
+        raise CheckpointError(f"{path}: not found; give a run directory, a .ckpt file or an export's directory")
+    return Path(path)
 
 
 def checkpoint_in(path: Path) -> Path:
@@ -65,48 +86,178 @@ def checkpoint_in(path: Path) -> Path:
         checkpoint.verify(last)
         return last
     except CheckpointError:
+        if not checkpoint.all_of(folder):
+            raise CheckpointError(f"{path}: holds no checkpoint and no {SETTINGS}; give a run directory, a .ckpt file or an "
+                                  f"export's directory") from None
         return checkpoint.newest_good(folder)[0]
+
+
+def description_of(path: str | Path) -> dict[str, Any]:
+    """{gan_zoo, model, config} as a run, checkpoint or export gives it, its types checked: see `described`."""
+    path = local(path)
+    return _described_in(_settings(path) if _is_export(path) else checkpoint.read(checkpoint_in(path)), path)
 
 
 def modality_of(path: str | Path) -> str:
     """image, points, ...: what the model at `path` makes."""
-    path = Path(path)
-    if path.is_dir() and (path / SETTINGS).is_file():
-        return str(json.loads((path / SETTINGS).read_text())["config"]["data"]["modality"])
-    return str(checkpoint.read(checkpoint_in(path))["config"]["data"]["modality"])
+    return str(description_of(path)["config"]["data"]["modality"])
+
+
+def state_of(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The tensors by name and the counters of a checkpoint's content; CheckpointError where they are something else."""
+    state = content.get("state")
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise CheckpointError(f"{path}: state: {shown(state)} came, tensors by name were wanted; use another checkpoint")
+    for name, value in state.items():
+        if name == "_extra_state":
+            _refuse_counters(value, path)
+        elif type(value) not in (Tensor, nn.Parameter) or value.layout != torch.strided or value.device.type != "cpu":
+            raise CheckpointError(f"{path}: {name} is a {type(value).__name__}, a plain tensor was wanted; use another checkpoint")
+    if "_extra_state" not in state:
+        raise CheckpointError(f"{path}: it does not say how many samples were seen; use another checkpoint")
+    return state
+
+
+def _refuse_counters(value: Any, path: Path) -> None:
+    fits = isinstance(value, dict) and value.keys() == COUNTERS
+    if not fits or not all(type(number) is int and 0 <= number < 2**63 for number in value.values()):
+        raise CheckpointError(f"{path}: counters: {shown(value)} came, {', '.join(sorted(COUNTERS))} were wanted, each an integer "
+                              f">= 0; use another checkpoint")
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """Description and state of a checkpoint or export."""
+    if not _is_export(path):
+        content = checkpoint.read(checkpoint_in(path))
+        return {**_described_in(content, path), "state": state_of(content, path)}
+    settings = _settings(path)
+    content = {"state": {**_tensors(path / WEIGHTS), "_extra_state": settings.get("counters")}}
+    return {**_described_in(settings, path), "state": state_of(content, path)}
+
+
+def _is_export(path: Path) -> bool:
+    return path.is_dir() and (path / SETTINGS).exists()
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(plain_yaml.text_of(path / SETTINGS))
+        plain_yaml.refuse_code(settings, SETTINGS)
+    except (ValueError, RecursionError) as failure:
+        raise CheckpointError(f"{path}: not an export that can be read: {failure}") from failure
+    checkpoint.refuse_format(settings, path)
+    return dict(settings)
+
+
+def _tensors(file: Path) -> dict[str, Tensor]:
+    if not file.is_file():
+        raise CheckpointError(f"{file}: there is no such file; an export holds {SETTINGS} and {WEIGHTS}")
+    try:
+        return dict(load_file(file))
+    except (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as failure:
+        raise CheckpointError(f"{file}: not a safetensors file that can be read ({_first_line(failure)}); get it again") from failure
+
+
+def _described_in(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    config = content.get("config")
+    try:
+        plain_yaml.refuse_code(config, "its config")
+        assert isinstance(config, dict)
+        problems: list[str] = []
+        data = config.get("data") if isinstance(config.get("data"), dict) else {}
+        for key in DATA:
+            coerce(data.get(key), DATA_ARGUMENTS[key], f"data.{key}", problems)
+        for key in ("gan_zoo", "model"):
+            coerce(content.get(key), str, key, problems)
+        raise_if(problems)
+    except ConfigError as failure:
+        raise CheckpointError(f"{path}: does not say what it holds: {failure}; use a file that gan_zoo wrote") from failure
+    return {"gan_zoo": content["gan_zoo"], "model": content["model"], "config": config}
 
 
 def _rebuilt(content: dict[str, Any], path: Path, model: type[GAN] | None) -> GAN:
+    """The model of a checked content, with new weights."""
+    config, state = content["config"], content["state"]
+    settings = config.get("model")
+    if model is None and isinstance(settings, dict) and "_target_" in settings:
+        raise CheckpointError(f"{path}: holds a model from outside gan_zoo, {shown(settings['_target_'])}; classes are never "
+                              f"imported by a file's word: give it as load(path, model=MyGAN)")
     try:
-        config = content["config"]
-        if model is None and "_target_" in config["model"]:
-            raise CheckpointError(f"{path}: holds a model from outside gan_zoo, {config['model']['_target_']!r}; classes are never "
-                                  f"imported by a file's word: give it as load(path, model=MyGAN)")
-        settings = {key: value for key, value in config["model"].items() if key != "_target_"}
-        return build({**config, "model": settings}, model)
-    except (KeyError, TypeError, AttributeError, ConfigError) as failure:
-        raise CheckpointError(f"{path}: the model it describes cannot be built here: {failure}") from failure
+        config = configs.validate_parts(config, ("model", "loss", "regularizer", "seed"), model)
+        if model is None:
+            with torch.device("meta"), _at_most(4 * len(state) + 100):
+                _refuse_misfit(build(config), state)
+        gan = build(config, model)
+        _refuse_misfit(gan, state)
+        return gan
+    except _Misfit as misfit:
+        raise CheckpointError(f"{path}: its weights do not fit the model it names: {misfit}") from misfit
+    except Exception as failure:  # the settings are a stranger's: a constructor may fail in any way
+        raise CheckpointError(f"{path}: the model it describes cannot be built here: {_words_of(failure)}") from failure
+
+
+class _Misfit(ValueError):
+    """Weights of other names or shapes than the model's."""
+
+
+def _refuse_misfit(gan: GAN, state: dict[str, Any]) -> None:
+    own = gan.state_dict()
+    wrong = [f"{name} is missing" for name in own if name not in state] + [f"{name} is not known" for name in state if name not in own]
+    wrong += [f"{name} is {_shape(state[name])}, {_shape(own[name])} was wanted"
+              for name in own if name in state and not _alike(own[name], state[name])]
+    if wrong:
+        raise _Misfit("; ".join(wrong[:3]) + (f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""))
+
+
+def _alike(own: Any, other: Any) -> bool:
+    """Whether `other` can be copied into `own`: both counters, or tensors of one shape and kind of number."""
+    if not isinstance(own, Tensor) or not isinstance(other, Tensor):
+        return not isinstance(own, Tensor) and not isinstance(other, Tensor)
+    kinds = [(value.is_floating_point(), value.is_complex()) for value in (own, other)]
+    return own.shape == other.shape and kinds[0] == kinds[1]
+
+
+def _shape(value: Any) -> str:
+    return f"{value.dtype} {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+
+
+@contextmanager
+def _at_most(parameters: int) -> Iterator[None]:
+    """Ends the building of a model that has far more parameters than its file: a depth of 10**9, say."""
+    left = parameters
+
+    def count(*_: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise _Misfit(f"it has more than {parameters} parameters")
+
+    handle = nn.modules.module.register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _words_of(failure: Exception) -> str:
+    return str(failure) if isinstance(failure, ConfigError) else _first_line(failure)
+
+
+def _first_line(failure: BaseException) -> str:
+    return next(iter(str(failure).splitlines()), "") or type(failure).__name__
+
+
+# ---- exporting, and starting from weights -------------------------------------------------------------------
 
 
 def export(gan: GAN, folder: Path, description: dict[str, Any], card: str) -> None:
     """Writes weights (safetensors), settings (JSON) and a model card; `load` reads them back bit for bit."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: value.contiguous().clone() for name, value in gan.state_dict().items() if isinstance(value, torch.Tensor)}
+    tensors = {name: value.contiguous().clone() for name, value in gan.state_dict().items() if isinstance(value, Tensor)}
     save_file(tensors, folder / WEIGHTS)
     settings = {"format": checkpoint.FORMAT, **description, "counters": gan.get_extra_state()}
     (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
     (folder / CARD).write_text(card)
-
-
-def _from_export(path: Path, model: type[GAN] | None) -> tuple[GAN, dict[str, Any]]:
-    try:
-        settings = json.loads((path / SETTINGS).read_text())
-        tensors = load_file(path / WEIGHTS)
-    except (OSError, ValueError, SafetensorError) as failure:
-        raise CheckpointError(f"{path}: not an export that can be read ({SETTINGS} and {WEIGHTS}): {failure}") from failure
-    if settings.get("format") != checkpoint.FORMAT:
-        raise CheckpointError(f"{path}: format {settings.get('format')} came, {checkpoint.FORMAT} was wanted")
-    return _rebuilt(settings, path, model), {**tensors, "_extra_state": settings["counters"]}
 
 
 def initialise_from(gan: GAN, path: str | Path) -> tuple[list[str], list[str]]:
@@ -114,22 +265,16 @@ def initialise_from(gan: GAN, path: str | Path) -> tuple[list[str], list[str]]:
 
     Counters and the optimisers' state stay as new.
     """
-    source = _weights_of(Path(path))
-    own = gan.state_dict()
-    matched = [name for name, value in own.items() if isinstance(value, torch.Tensor)
-               and isinstance(source.get(name), torch.Tensor) and source[name].shape == value.shape]
-    if not matched:
+    source = _weights_of(local(path))
+    own = {name: value for name, value in gan.state_dict().items() if isinstance(value, Tensor)}
+    matched = [name for name, value in own.items() if _alike(value, source.get(name))]
+    if not {name for name, _ in gan.named_parameters()} & set(matched):  # every GAN has buffers that match
         raise CheckpointError(f"{path}: no weight has the name and shape of one of this {type(gan).__name__}; choose the same model and size")
-    gan.load_state_dict({**own, **{name: source[name] for name in matched}})
-    return matched, [name for name in own if name not in matched and name != "_extra_state"]
+    gan.load_state_dict({**gan.state_dict(), **{name: source[name] for name in matched}})
+    return matched, [name for name in own if name not in matched]
 
 
 def _weights_of(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        raise CheckpointError(f"{path}: not found; init_from takes a run directory, a .ckpt file or an export's directory")
-    if path.is_dir() and (path / WEIGHTS).is_file():
-        try:
-            return dict(load_file(path / WEIGHTS))
-        except SafetensorError as failure:
-            raise CheckpointError(f"{path}: {WEIGHTS} cannot be read: {failure}") from failure
-    return dict(checkpoint.read(checkpoint_in(path))["state"])
+    if path.is_dir() and (path / WEIGHTS).exists():
+        return _tensors(path / WEIGHTS)
+    return state_of(checkpoint.read(checkpoint_in(path)), path)

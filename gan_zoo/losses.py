@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -32,7 +33,14 @@ class Labels:
 
     real: Range = 1.0
     fake: Range = 0.0
-    flip: float = 0.0
+    flip: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    def __post_init__(self) -> None:
+        for name, law in (("real", self.real), ("fake", self.fake)):
+            if isinstance(law, tuple) and (len(law) != 2 or law[0] > law[1]):
+                raise ConfigError(f"loss.labels.{name} must be a number, or a range as [lowest, highest]; got {list(law)}")
+        if not 0 <= self.flip <= 1:
+            raise ConfigError(f"loss.labels.flip is a share from 0 to 1 of labels exchanged, got {self.flip}")
 
     def draw(self, logits: Tensor, genuine: bool) -> Tensor:
         """Targets like logits [N, ...]: one draw for each sample."""

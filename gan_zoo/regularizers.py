@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from gan_zoo import chance
@@ -36,13 +37,13 @@ def input_gradient(critic: Critic, x: Tensor) -> Tensor:
     return gradient.flatten(1)
 
 
-def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, target: float = 1.0) -> Tensor:
+def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, target: PositiveFloat = 1.0) -> Tensor:
     """E ((||grad critic(x)|| - target) / target)^2 on lines between real and fake (Gulrajani et al. 2017, eq. 3).
 
     real, fake: [N, ...], same shape, any range; mixed with one uniform weight for each sample. With a target other than 1
     this is the term of Karras et al. 2018, app. A.1.
     """
-    share = chance.uniform_rows([len(real)] + [1] * (real.dim() - 1), real.device)
+    share = chance.uniform_rows([len(real)] + [1] * (real.dim() - 1), real.device).to(real)
     norm = input_gradient(critic, torch.lerp(real, fake, share)).norm(dim=1)
     return ((norm - target) / target).square().mean()
 
@@ -60,7 +61,7 @@ def r2(critic: Critic, fake: Tensor) -> Tensor:
     return r1(critic, fake)
 
 
-def dragan(critic: Critic, real: Tensor, scale: float = 0.5, target: float = 1.0) -> Tensor:
+def dragan(critic: Critic, real: Tensor, scale: PositiveFloat = 0.5, target: NonNegativeFloat = 1.0) -> Tensor:
     """E (||grad critic(x)|| - target)^2 around the data, x = real + a * scale * std(real) * u, a and u ~ U(0, 1).
 
     Kodali et al. 2017, sec. 2.3 and their code; the step a is drawn for each sample, u for each value.
@@ -77,7 +78,7 @@ def drift(real_logits: Logits) -> Tensor:
     return torch.stack([scale.square().mean() for scale in scales]).sum()
 
 
-def add_spectral_norm(discriminator: nn.Module, skip_last: bool = False, iterations: int = 1) -> None:
+def add_spectral_norm(discriminator: nn.Module, skip_last: bool = False, iterations: PositiveInt = 1) -> None:
     """Divides each weight by its largest singular value (Miyato et al. 2018). skip_last: not the output layer."""
     layers = [m for m in discriminator.modules() if isinstance(m, (nn.Linear, nn.modules.conv._ConvNd, nn.Embedding))]
     for layer in layers[: len(layers) - skip_last]:
@@ -91,7 +92,8 @@ class WeightClipping:
     n_critic is `long` for the first `warm_up` generator steps and at every `every`-th, as in the authors' code.
     """
 
-    def __init__(self, limit: float = 0.01, long: int = 100, warm_up: int = 25, every: int = 500) -> None:
+    def __init__(self, limit: PositiveFloat = 0.01, long: NonNegativeInt = 100, warm_up: NonNegativeInt = 25,
+                 every: PositiveInt = 500) -> None:
         self.limit, self.long, self.warm_up, self.every = limit, long, warm_up, every
 
     def clip(self, discriminator: nn.Module) -> None:
@@ -168,4 +170,16 @@ def create(parts: dict[str, dict[str, Any] | None] | None = None) -> Regularizer
         allowed = inspect.signature(PARTS[name]).parameters.keys() - _FILLED_IN
         for key in arguments.keys() - allowed:
             raise ConfigError(f"regularizer.parts.{name} takes {', '.join(sorted(allowed)) or 'no arguments'}; got {key!r}")
+        _refuse_values(name, arguments)
     return Regularizer(given)
+
+
+def _refuse_values(name: str, arguments: dict[str, Any]) -> None:
+    """ConfigError for a value that its annotation does not allow: a target of 0, which would be divided by."""
+    part = PARTS[name]
+    hints = get_type_hints(part.__init__ if inspect.isclass(part) else part, include_extras=True)
+    for key, value in arguments.items():
+        try:
+            TypeAdapter(hints[key]).validate_python(value, strict=True)
+        except ValidationError as wrong:
+            raise ConfigError(f"regularizer.parts.{name}.{key}: {value!r} came; {wrong.errors()[0]['msg']}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,17 @@ def continued(composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     composed: the config of the command line. A class named by the saved file is taken only if gan_zoo defines it or the
     command line names it too.
     """
-    directory = Path(composed["resume"])
-    if not (directory / "config.yaml").is_file():
-        raise CheckpointError(f"{directory}: not a run directory (no config.yaml); resume= takes one that gan_zoo.train wrote")
+    directory = _run_directory(composed["resume"])
     saved = plain_yaml.plain(directory / "config.yaml")
     _distrust(saved, composed)
     config = _copied(saved)
     for key in _named(overrides, saved):
         _put(config, key, _get(composed, key))
     config["resume"] = composed["resume"]
+    try:
+        config = configs.validate(config)
+    except ConfigError as failure:
+        raise ConfigError(f"{directory / 'config.yaml'}, with this command line: {failure}") from None
     changes = _differences(saved, config)
     refused = [change for key, change in changes.items() if not key.startswith(FREE)]
     if refused:
@@ -39,12 +42,29 @@ def continued(composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     for key, change in changes.items():
         if key not in ("resume", "output_dir"):
             print(f"changed on resume: {change}")
-    return configs.validate(config)
+    return config
+
+
+def _run_directory(name: str) -> Path:
+    """`name`, if a run wrote it and going on in it would write nowhere else."""
+    if "://" in name:
+        raise CheckpointError(f"{name}: an address came, only local run directories are resumed; download it first")
+    directory = Path(name)
+    if not os.path.isfile(directory / "config.yaml"):  # Path.is_file raises for names that are too long
+        raise CheckpointError(f"{directory}: not a run directory (no config.yaml); resume= takes one that gan_zoo.train wrote")
+    for path in directory.rglob("*"):
+        if path.is_symlink() and not path.is_dir() and not path.resolve().is_relative_to(directory.resolve()):
+            raise CheckpointError(f"{path}: a link to {os.readlink(path)}, outside of the run, which going on might overwrite; "
+                                  f"put the file itself there, or remove the link")
+    return directory
 
 
 def _distrust(saved: dict[str, Any], composed: dict[str, Any]) -> None:
+    """CheckpointError for a class that only the saved file names; its callbacks are those of the command line."""
     for group in ("model", "data"):
-        target = (saved.get(group) or {}).get("_target_")
+        if not isinstance(saved.get(group), dict):
+            raise CheckpointError(f"config.yaml of the run: {group}: {shown(saved.get(group))} came, keys and values were wanted")
+        target = saved[group].get("_target_")
         own = group == "data" and isinstance(target, str) and target.startswith("gan_zoo.data.")
         if target is not None and not own and target != composed[group].get("_target_"):
             raise CheckpointError(f"the run names a class from outside gan_zoo, {group}._target_: {shown(target)}; if it is yours, say "
@@ -56,9 +76,9 @@ def _distrust(saved: dict[str, Any], composed: dict[str, Any]) -> None:
 
 def _named(overrides: list[str], saved: dict[str, Any]) -> list[str]:
     """Keys that the command line sets; a choice of a group sets all that the group holds."""
-    names = [text.lstrip("+~").partition("=")[0] for text in overrides]
+    names = [text.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".") for text in overrides]
     groups = [name for name in names if isinstance(saved.get(name), dict)]
-    return [*groups, *(name for name in names if name not in groups and name not in ("resume", "experiment") and "/" not in name
+    return [*groups, *(name for name in names if name not in groups and name not in ("resume", "experiment")
                        and not name.startswith("hydra"))]
 
 
@@ -67,17 +87,23 @@ def _copied(value: Any) -> Any:
 
 
 def _get(config: dict[str, Any], key: str) -> Any:
+    """The value of a dotted key; _MISSING where the command line takes it away (~key)."""
     value: Any = config
     for part in key.split("."):
-        value = value[part]
+        value = value.get(part, _MISSING) if isinstance(value, dict) else _MISSING
     return value
 
 
 def _put(config: dict[str, Any], key: str, value: Any) -> None:
     *parents, last = key.split(".")
     for parent in parents:
-        config = config.setdefault(parent, {})
-    config[last] = value
+        if not isinstance(config.get(parent), dict):
+            config[parent] = {}
+        config = config[parent]
+    if value is _MISSING:
+        config.pop(last, None)
+    else:
+        config[last] = value
 
 
 def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

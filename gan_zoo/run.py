@@ -167,7 +167,7 @@ def _callbacks(config: dict[str, Any], directory: Path, resume: dict[str, Any] |
     watching = [Recorder(directory, config["log_every"]), Pictures(directory, config["sample_every"], seed=config["seed"]), doctor,
                 Progress(config["max_samples"]), Description(directory, config, doctor=doctor)]
     saving = Checkpoints(directory / "checkpoints", config["checkpoint_every"], loading.described(config), resume)
-    return [Clock(config["max_samples"]), signals, *own, *watching, saving], signals
+    return [Clock(config["max_samples"]), signals, *watching, *own, saving], signals
 
 
 def _own(settings: dict[str, Any]) -> Callback:

@@ -480,3 +480,28 @@ def test_only_tensors_and_plain_values_are_read(tmp_path: Path, foreign: Any) ->
         return
     with pytest.raises(CheckpointError, match="holds more than tensors and plain values"):
         checkpoint.read(tmp_path / "a.ckpt")
+
+
+@pytest.mark.parametrize("unwritable", [lambda: None, (number for number in ()), sys], ids=["lambda", "generator", "module"])
+def test_a_value_that_cannot_be_written_leaves_the_old_one_and_no_trace(file: Path, unwritable: Any) -> None:
+    with pytest.raises(CheckpointError, match=r"no tensor, number or text .*earlier checkpoints are intact"):
+        checkpoint.write(file, {**content(2.0), "evil": unwritable})
+    assert value_in(file) == 1.0 and list(file.parent.iterdir()) == [file]
+
+
+def test_an_interrupted_writer_cleans_up(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "_seal", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.write(file, content(2.0))
+    assert value_in(file) == 1.0 and list(file.parent.iterdir()) == [file]
+
+
+@forks
+def test_a_full_disk_is_told_with_needed_and_free_bytes(tmp_path: Path) -> None:
+    """50,000 numbers of 4 bytes are 0.19 MiB."""
+    said = write_within(tmp_path / checkpoint.file_name(64), 1000)
+    free = float(said.split("MiB needed, ")[1].split(" MiB free")[0])
+    assert "(0.19 MiB needed, " in said and free > 0.19

@@ -348,3 +348,16 @@ def test_relativistic_losses_refuse_to_score_fakes_by_themselves() -> None:
 def test_players_with_different_numbers_of_scales_are_refused() -> None:
     with pytest.raises(ValueError, match="shorter"):
         losses.create("hinge").discriminator((torch.zeros(2), torch.zeros(2)), (torch.zeros(2),))
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [({"flip": 1.01}, "flip is a share from 0 to 1.*1.01"), ({"flip": -0.1}, "flip"), ({"flip": float("nan")}, "flip"),
+     ({"real": [0.9]}, r"real must be a number, or a range as \[lowest, highest\]; got \[0.9\]"), ({"fake": [0.0, 0.1, 0.3]}, "fake"),
+     ({"fake": []}, "fake"), ({"real": [1.2, 0.7]}, "real")],
+)  # fmt: skip
+def test_labels_that_cannot_be_drawn_are_refused(labels: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=rf"loss\.labels\.{words}"):
+        losses.create("non_saturating", labels=labels)
+    for flip in (0.0, 1.0):
+        assert losses.create("non_saturating", labels={"flip": flip, "real": [0.7, 1.2]}).labels.flip == flip

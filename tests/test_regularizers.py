@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -330,3 +331,32 @@ def test_unknown_parts_are_refused_with_those_that_exist() -> None:
 def test_unknown_arguments_are_refused_with_those_that_exist(part: str, argument: str, takes: str) -> None:
     with pytest.raises(ConfigError, match=rf"regularizer.parts.{part} takes {takes}; got '{argument}'"):
         regularizers.create({part: {argument: 1.0}})
+
+
+@pytest.mark.parametrize(
+    ("part", "arguments", "words"),
+    [("gradient_penalty", {"target": 0.0}, "gradient_penalty.target: 0.0 came; .*greater than 0"), ("gradient_penalty", {"target": -1.0}, "-1.0"),
+     ("gradient_penalty", {"target": "1"}, "'1' came"), ("dragan", {"scale": 0.0}, "dragan.scale: 0.0"), ("dragan", {"target": -0.5}, "dragan.target"),
+     ("weight_clipping", {"every": 0}, "weight_clipping.every: 0 came"), ("weight_clipping", {"long": -1}, "weight_clipping.long: -1"),
+     ("weight_clipping", {"limit": 0.0}, "weight_clipping.limit"), ("weight_clipping", {"warm_up": 1.5}, "weight_clipping.warm_up: 1.5"),
+     ("spectral_norm", {"iterations": 0}, "spectral_norm.iterations: 0")],
+)  # fmt: skip
+def test_a_number_that_cannot_be_is_refused(part: str, arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=rf"regularizer\.parts\.{part}.*{words.removeprefix(part)}"):
+        regularizers.create({part: arguments})
+
+
+def test_the_smallest_numbers_that_can_be_are_taken() -> None:
+    regularizers.create({"dragan": {"target": 0.0, "scale": 1e-9}})
+    clipping = regularizers.create({"weight_clipping": {"limit": 1e-9, "long": 0, "warm_up": 0, "every": 1}})
+    assert [clipping.n_critic(step, 5) for step in (0, 1)] == [5, 5]
+    assert regularizers.create({"weight_clipping": {"long": 9, "warm_up": 0, "every": 1}}).n_critic(3, 5) == 9
+
+
+def test_the_gradient_penalty_keeps_the_precision_of_its_samples() -> None:
+    """||w|| = 5 in float64, where float32 has 1e-7 of rounding: ((5 - 1) / 1)^2 = 16."""
+    w = torch.tensor([3.0, 4.0], dtype=torch.float64)
+    real, fake = torch.randn(2, 7, 2, dtype=torch.float64)
+    penalty = gradient_penalty(lambda x: x @ w, real, fake)
+    assert penalty.dtype == torch.float64
+    torch.testing.assert_close(penalty, torch.tensor(16.0, dtype=torch.float64), rtol=1e-14, atol=1e-14)

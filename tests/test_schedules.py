@@ -184,3 +184,9 @@ def test_wrong_arguments_are_refused_with_the_right_ones(setting: dict[str, Any]
 def test_lengths_that_divide_by_zero_are_refused(setting: dict[str, Any], key: str, wrong: int) -> None:
     with pytest.raises(ConfigError, match="length and every are numbers of samples above 0"):
         schedules.create({**setting, key: wrong})
+
+
+@pytest.mark.parametrize("setting", ["linear", "1e-4", None, [1.0, 2.0], ("name", "linear"), object()])
+def test_what_is_neither_number_nor_names_is_no_schedule(setting: object) -> None:
+    with pytest.raises(ConfigError, match="a schedule is a number or {name: linear"):
+        schedules.create(setting)  # type: ignore[arg-type]

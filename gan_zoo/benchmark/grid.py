@@ -1,4 +1,4 @@
-"""experiments/NAME/grid.yaml: which trials there are, how long, how they are scored, and what the papers say."""
+"""experiments/NAME/grid.yaml: which trials there are, how long, how they are scored, what the papers say."""
 
 from __future__ import annotations
 
@@ -106,17 +106,21 @@ class Grid(_Checked):
 
 
 def _strangers(names: Any, known: Any, key: str) -> list[str]:
-    return [f"{key}: {name} is not declared; {suggestion(name, known)}" for name in names if name not in known]
+    return [
+        f"{key}: {name} is not declared; {suggestion(name, known)}" for name in names if name not in known
+    ]
 
 
 class Trial(NamedTuple):
-    """One cell of the grid with one seed. fingerprint: of its settings; another one makes it another trial."""
+    """One cell of the grid with one seed. fingerprint: of all that decides its figures; other settings are another
+    trial. training: of what decides its weights; a trial that is only measured anew is not trained anew."""
 
     data: str
     row: str
     seed: int
     overrides: tuple[str, ...]
     measure: dict[str, Any]
+    training: str
     fingerprint: str
     directory: Path
 
@@ -154,7 +158,13 @@ def chosen(declared: dict[str, Item], wanted: Sequence[str] | None, key: str) ->
     """The items asked for, in the order of the grid; all where none are named."""
     if wanted is None:
         return declared
-    raise_if([f"{key}: {shown(name)} came; {suggestion(name, declared)}" for name in wanted if name not in declared])
+    raise_if(
+        [
+            f"{key}: {shown(name)} came; {suggestion(name, declared)}"
+            for name in wanted
+            if name not in declared
+        ]
+    )
     return {name: item for name, item in declared.items() if name in wanted}
 
 
@@ -189,14 +199,14 @@ def fingerprint(config: dict[str, Any], seed: int, measure: dict[str, Any]) -> s
 
 
 def trials(
-    grid: Grid, budget: Budget, directory: Path, data: Sequence[str], rows: Sequence[str], seeds: int,
-    extra: Sequence[str] = (), measure: dict[str, Any] | None = None,
+    grid: Grid, budget: Budget, directory: Path, seeds: int, extra: Sequence[str] = (),
+    measure: dict[str, Any] | None = None,
 ) -> list[Trial]:  # fmt: skip
     """Seed by seed, so that a table broken off early has all rows; a row that does not compose is refused."""
     settings = {**grid.measure, **budget.measure, **(measure or {})}
     cells = {}
-    for name in data:
-        for row in rows:
+    for name in grid.data:
+        for row in grid.rows:
             overrides = (*overrides_of(grid, budget, name, row), *extra)
             try:
                 cells[name, row] = overrides, composed(overrides)
@@ -204,8 +214,8 @@ def trials(
                 raise ConfigError(f"data {name}, row {row}: {error}") from None
     return [
         Trial(
-            name, row, seed, overrides, settings, fingerprint(config, seed, settings),
-            directory / name / row / f"seed-{seed}",
+            name, row, seed, overrides, settings, fingerprint(config, seed, {}),
+            fingerprint(config, seed, settings), directory / name / row / f"seed-{seed}",
         )
         for seed in range(seeds)
         for (name, row), (overrides, config) in cells.items()

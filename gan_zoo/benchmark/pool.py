@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, cast
 
 from gan_zoo.benchmark.grid import Trial
 
 PATIENCE = 60.0  # seconds that a told worker has to finish its step and save
+GLANCE = 0.5  # seconds between two looks at the signals
 
 
 def run(
@@ -27,22 +28,31 @@ def run(
     """
     # fork is safe here: this process runs no threads and has not touched a GPU (see trial.preload)
     context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    waiting, running = list(reversed(trials)), {}
-    with _terminable():
+    waiting = list(reversed(trials))
+    running: dict[int, tuple[BaseProcess, Trial]] = {}
+    with _signals() as received:
         try:
             while waiting or running:
                 while waiting and len(running) < workers:
                     trial = waiting.pop()
-                    process = context.Process(target=work, args=(trial,), daemon=False)
+                    process = context.Process(target=_work, args=(work, trial))
                     process.start()
                     running[process.sentinel] = process, trial
-                for sentinel in wait(list(running)):
+                for sentinel in cast(list[int], wait(list(running), GLANCE)):
                     process, trial = running.pop(sentinel)
                     process.join()
                     ended(trial, process.exitcode or 0)
-        except BaseException:
+                if received:
+                    raise KeyboardInterrupt
+        finally:
             _stop([process for process, _ in running.values()])
-            raise
+
+
+def _work(work: Callable[[Trial], None], trial: Trial) -> None:
+    """A worker answers signals by itself: a fork has inherited its parent's way."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    work(trial)
 
 
 def _stop(processes: list[BaseProcess]) -> None:
@@ -55,17 +65,24 @@ def _stop(processes: list[BaseProcess]) -> None:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM is taken like Ctrl-C, so that no worker outlives a benchmark that is told to end."""
+def _signals() -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM within the block, as they came; a second Ctrl-C is raised at once.
 
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
+    Noted and not raised: an exception that arrives within a destructor is lost.
+    """
+    received: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if number == signal.SIGINT and number in received:
+            raise KeyboardInterrupt
+        received.append(number)
 
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield received  # only the main thread may set handlers
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield received
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

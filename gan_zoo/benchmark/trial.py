@@ -91,11 +91,11 @@ def play(trial: Trial) -> None:
 
 
 def _going_on(config: dict[str, Any], directory: Path, trial: Trial) -> dict[str, Any]:
-    """The config that resumes an interrupted trial; what other settings left behind is removed."""
+    """The config that resumes what was trained with these settings; what others left behind is removed."""
     from gan_zoo import checkpoint
 
-    mark = trial.directory / "fingerprint.txt"
-    same = mark.is_file() and mark.read_text().strip() == trial.fingerprint
+    mark = trial.directory / "training.txt"
+    same = mark.is_file() and mark.read_text().strip() == trial.training
     (trial.directory / RESULT).unlink(missing_ok=True)
     try:
         if same and (directory / "config.yaml").is_file():
@@ -104,7 +104,7 @@ def _going_on(config: dict[str, Any], directory: Path, trial: Trial) -> dict[str
     except CheckpointError:
         pass  # interrupted before the first checkpoint
     shutil.rmtree(directory, ignore_errors=True)
-    mark.write_text(trial.fingerprint + "\n")
+    mark.write_text(trial.training + "\n")
     return config
 
 
@@ -115,7 +115,8 @@ def record_failure(trial: Trial, error: str) -> None:
 
 def _write(trial: Trial, content: dict[str, Any]) -> None:
     head = {"data": trial.data, "row": trial.row, "seed": trial.seed, "fingerprint": trial.fingerprint,
-            "date": time.strftime("%Y-%m-%d %H:%M"), "overrides": list(trial.overrides), "measure": trial.measure}  # fmt: skip
+            "date": time.strftime("%Y-%m-%d %H:%M"), "overrides": list(trial.overrides),
+            "measure": trial.measure}  # fmt: skip
     figures = {name: value if math.isfinite(value) else None for name, value in content["figures"].items()}
     text = json.dumps({**head, **content, "figures": figures}, indent=2, allow_nan=False)
     media.publish(trial.directory / RESULT, (text + "\n").encode())

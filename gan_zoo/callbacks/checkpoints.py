@@ -119,6 +119,8 @@ def restore(trainer: Trainer, gan: GAN, content: dict[str, Any]) -> None:
 def _restore_optimizer(optimizer: torch.optim.Optimizer, content: dict[str, Any]) -> None:
     """Its moments, by parameter; rates and other settings are the config's."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    if unknown := content["state"].keys() - set(range(len(parameters))):
+        raise ValueError(f"it has moments of parameters that are not there: {sorted(map(str, unknown))[:3]}")
     for index, moments in content["state"].items():
         shapes = {name: value.shape for name, value in moments.items() if value.dim()}
         if wrong := [name for name, shape in shapes.items() if shape != parameters[index].shape]:

@@ -2,7 +2,7 @@
 Equal?", sec. 5).
 
 precision: share of generated pictures nearer than a threshold to the manifold of triangles.
-recall: share of held-out pictures nearer than it to what G can draw, found by gradient descent on its latents.
+recall: share of held-out pictures nearer than it to what G can draw, found by gradient descent on z.
 Distances are Euclidean, of pixels in [0, 1]: at 28 x 28 two triangles are some 8 apart, and the threshold of
 the paper, picked there by eye, is 0.75 (recalled, not checked).
 """
@@ -21,7 +21,7 @@ from gan_zoo.metrics.distances import nearest
 from gan_zoo.metrics.inputs import as_pictures, seeded
 
 THRESHOLD = 0.75
-CORNERS = torch.tensor([10.0, 130.0, 250.0], dtype=torch.float64).deg2rad()  # where each corner's range begins
+CORNERS = torch.tensor([math.radians(angle) for angle in (10, 130, 250)])  # where each corner's range begins
 RANGE = math.radians(110)  # and how wide it is
 CHUNK = 64  # pictures optimised at once
 
@@ -48,7 +48,7 @@ def manifold_scores(fake: Tensor, real: Tensor, threshold: float = THRESHOLD) ->
 def triangle_distances(
     pictures: Tensor, *, starts: int = 3, steps: int = 60, bank: int = 8192, seed: int = 0
 ) -> Tensor:
-    """Distance of each picture [N, 1, R, R] in [-1, 1] to the nearest triangle of data=triangles, float32 [N].
+    """Distance of each picture [N, 1, R, R] in [-1, 1] to the nearest triangle, float32 [N].
 
     Minimised over the three corners and the rotation by gradient descent from the `starts` nearest of `bank`
     random triangles. An upper bound of the true distance, which better starts and more steps can only lower;
@@ -56,7 +56,7 @@ def triangle_distances(
     """
     shares = _darkness(pictures)
     side = shares.shape[-1]
-    least = torch.cat([CORNERS, torch.zeros(1)]).float()
+    least = torch.cat([CORNERS, torch.zeros(1)])
     widths = torch.tensor([RANGE, RANGE, RANGE, 2 * math.pi])
     parameters = least + widths * torch.rand(bank, 4, generator=seeded(seed))
     drawn = torch.cat([_triangles(some, side) for some in parameters.split(512)]).detach()

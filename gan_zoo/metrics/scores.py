@@ -1,4 +1,4 @@
-"""The functions behind gan_zoo.metrics.measures: (subject, real, fake) -> numbers by name.
+"""The functions behind gan_zoo.metrics.table: (subject, real, fake) -> numbers by name.
 
 real and fake are parts of one view of the subject; fake may be held-out reals (the floor) or a subset (an interval),
 so nothing here reads subject.fake, except where it says so.
@@ -23,8 +23,15 @@ from gan_zoo.metrics.inception_score import am_score
 from gan_zoo.metrics.inception_score import inception_score as of_probabilities
 from gan_zoo.metrics.inputs import seeded, subset
 from gan_zoo.metrics.kernel import kernel_distance
-from gan_zoo.metrics.low_level import LowLevel, low_level_statistics, radial_spectrum, spectrum_gap, spectrum_slope
+from gan_zoo.metrics.low_level import (
+    LowLevel,
+    low_level_statistics,
+    radial_spectrum,
+    spectrum_gap,
+    spectrum_slope,
+)
 from gan_zoo.metrics.parzen import parzen_score
+from gan_zoo.metrics.protocol import Value
 from gan_zoo.metrics.sliced_wasserstein import laplacian_swd, sliced_wasserstein
 from gan_zoo.metrics.structural import ms_ssim_diversity
 from gan_zoo.metrics.subject import Subject
@@ -57,8 +64,11 @@ def modes(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
 
 def mode_counts(subject: Subject) -> dict[str, Any]:
     """High-quality samples of each mode, generated and held out."""
-    train, held_out, fake = subject.view("samples")
-    return {"counts": _mixture(subject, fake).counts.tolist(), "held_out_counts": _mixture(subject, held_out).counts.tolist()}
+    _, held_out, fake = subject.view("samples")
+    return {
+        "counts": _mixture(subject, fake).counts.tolist(),
+        "held_out_counts": _mixture(subject, held_out).counts.tolist(),
+    }
 
 
 def stacked(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
@@ -69,7 +79,11 @@ def stacked(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
 
 def stacked_counts(subject: Subject) -> dict[str, Any]:
     """Samples of each mode."""
-    return {"counts": mode_metrics.stacked_modes(subject.part("classes", "fake")[:, 0], subject.fake.shape[1]).counts.tolist()}
+    return {
+        "counts": mode_metrics.stacked_modes(
+            subject.part("classes", "fake")[:, 0], subject.fake.shape[1]
+        ).counts.tolist()
+    }
 
 
 def digits(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
@@ -86,7 +100,11 @@ def class_table(subject: Subject) -> dict[str, Any]:
     """Share, confidence and variety of each class, fakes beside training reals."""
     train, _, fake = subject.view("probabilities")
     real_features, _, fake_features = subject.view("features")
-    return {"classes": [row._asdict() for row in mode_metrics.class_report(fake, train, fake_features, real_features)]}
+    return {
+        "classes": [
+            row._asdict() for row in mode_metrics.class_report(fake, train, fake_features, real_features)
+        ]
+    }
 
 
 def share(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
@@ -95,7 +113,10 @@ def share(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
 
 
 def class_scores(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
-    return {"inception_score": of_probabilities(fake, splits=1, seed=subject.seed).mean, "am_score": am_score(fake, real)}
+    return {
+        "inception_score": of_probabilities(fake, splits=1, seed=subject.seed).mean,
+        "am_score": am_score(fake, real),
+    }
 
 
 # ---------------------------------------------------------------- distributions of features
@@ -126,7 +147,9 @@ def one_nearest(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
 
 
 def two_sample(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
-    return {"c2st_accuracy": classifier_two_sample(real, fake, epochs=C2ST_EPOCHS, seed=subject.seed).accuracy}
+    return {
+        "c2st_accuracy": classifier_two_sample(real, fake, epochs=C2ST_EPOCHS, seed=subject.seed).accuracy
+    }
 
 
 def points_swd(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
@@ -157,7 +180,10 @@ def spectrum(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
 
 def low_level(subject: Subject) -> dict[str, Any]:
     """Low-level statistics of each part, side by side."""
-    rows = {part: low_level_statistics(subject.samples(part)[:5000])._asdict() for part in ("train", "held_out", "fake")}
+    rows = {
+        part: low_level_statistics(subject.samples(part)[:5000])._asdict()
+        for part in ("train", "held_out", "fake")
+    }
     return {"statistics": list(LowLevel._fields), **{part: list(row.values()) for part, row in rows.items()}}
 
 
@@ -176,8 +202,15 @@ def fingerprint_references(subject: Subject) -> dict[str, Any]:
     train = subject.train.samples[:1000]
     found = {"bernoulli": _printed(train, prints.matching_bernoulli_set(train, subject.seed))}
     held_out = subject.held_out
-    if held_out.labels is not None and subject.truth.judge and subject.truth.judge.probabilities and train.shape[1] == 1:
-        found["fgsm"] = _printed(train, prints.fast_gradient_set(held_out.samples[:1000], held_out.labels[:1000], _digit_logits))
+    if (
+        held_out.labels is not None
+        and subject.truth.judge
+        and subject.truth.judge.probabilities
+        and train.shape[1] == 1
+    ):
+        found["fgsm"] = _printed(
+            train, prints.fast_gradient_set(held_out.samples[:1000], held_out.labels[:1000], _digit_logits)
+        )
     return found
 
 
@@ -196,7 +229,10 @@ def bin_count(subject: Subject) -> int:
 
 def different_bins(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     """The bins are those of the whole training set, whatever part of it `real` is."""
-    fitted = subject.once("bins", lambda: bins.Bins(subject.part("pixels", "train")[:10_000], bin_count(subject), seed=subject.seed))
+    fitted = subject.once(
+        "bins",
+        lambda: bins.Bins(subject.part("pixels", "train")[:10_000], bin_count(subject), seed=subject.seed),
+    )
     found = fitted.score(fake)
     return {"ndb": found.share, "ndb_js": found.js}
 
@@ -231,18 +267,32 @@ def duplicate_threshold(subject: Subject) -> float:
     return float(subject.once("closest", closest))
 
 
+def birthday_settings(subject: Subject) -> dict[str, Value]:
+    return {"size": birthday_size(subject), "batches": BATCHES, "threshold": duplicate_threshold(subject)}
+
+
 def birthday(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     """Batches are random subsets of the samples at hand, so many batches share samples."""
     size = min(birthday_size(subject), len(fake))
-    found = duplicates.birthday_support(lambda n, seed: subset(fake, n, seeded(seed)), size, duplicate_threshold(subject),
-                                        batches=BATCHES, seed=subject.seed)
+    found = duplicates.birthday_support(
+        lambda n, seed: subset(fake, n, seeded(seed)),
+        size,
+        duplicate_threshold(subject),
+        batches=BATCHES,
+        seed=subject.seed,
+    )
     return {"duplicates": found.probability, "support": found.estimate}
 
 
 def _gap(subject: Subject) -> duplicates.ScoreGap:
     assert subject.discriminator is not None  # what fits, MEASURES says
-    logits = [subject.discriminator(reals.samples, reals.labels).logits for reals in (subject.train, subject.held_out)]
-    return duplicates.score_gap(*(one if isinstance(one, Tensor) else torch.stack(list(one)).mean(0) for one in logits))
+    logits = [
+        subject.discriminator(reals.samples, reals.labels).logits
+        for reals in (subject.train, subject.held_out)
+    ]
+    return duplicates.score_gap(
+        *(one if isinstance(one, Tensor) else torch.stack(list(one)).mean(0) for one in logits)
+    )
 
 
 def memory(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
@@ -259,9 +309,13 @@ def memory_details(subject: Subject) -> dict[str, Any]:
 
 def _classified(subject: Subject) -> Classification:
     asked, train, test = subject.asked, subject.train, subject.held_out
-    assert asked is not None and train.labels is not None and test.labels is not None  # what fits, MEASURES says
+    assert (
+        asked is not None and train.labels is not None and test.labels is not None
+    )  # what fits, MEASURES says
     n = min(len(train.samples), len(subject.fake), 10_000)
-    return classification_performance((subject.fake[:n], asked[:n]), (train.samples[:n], train.labels[:n]), (test.samples, test.labels))
+    return classification_performance(
+        (subject.fake[:n], asked[:n]), (train.samples[:n], train.labels[:n]), (test.samples, test.labels)
+    )
 
 
 def classification(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
@@ -288,7 +342,11 @@ def discriminator_svm(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     """A linear SVM on D's pooled features of reals (Radford et al. 2016, sec. 5.1); the fakes play no part."""
     judge = subject.discriminator
     assert judge is not None  # what fits, MEASURES says
-    return {"svm_accuracy": _svm(subject, lambda samples, labels: pooled_features(judge(samples, labels).features))}
+    return {
+        "svm_accuracy": _svm(
+            subject, lambda samples, labels: pooled_features(judge(samples, labels).features)
+        )
+    }
 
 
 def pixel_svm(subject: Subject, score: Any) -> Numbers:

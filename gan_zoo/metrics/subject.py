@@ -48,6 +48,9 @@ class Truth(NamedTuple):
     spelled: bool = False
 
 
+NOTHING_KNOWN = Truth()
+
+
 class Reals(NamedTuple):
     """Real samples as the networks see them, float32 [N, ...] on the CPU, and their classes, int64 [N], if any."""
 
@@ -69,7 +72,7 @@ class Subject:
     features: Features
     modality: str = "image"
     data: str = ""
-    truth: Truth = Truth()
+    truth: Truth = NOTHING_KNOWN
     asked: Tensor | None = None
     seed: int = 0
     k: int = 3
@@ -82,7 +85,9 @@ class Subject:
     def __post_init__(self) -> None:
         shapes = {name: tuple(self.samples(name).shape[1:]) for name in PARTS}
         if len(set(shapes.values())) > 1:
-            raise ConfigError(f"fakes and reals must have one shape, got {shapes}; take the reals at the fakes' resolution")
+            raise ConfigError(
+                f"fakes and reals must have one shape, got {shapes}; take the reals at the fakes' resolution"
+            )
 
     @property
     def pictures(self) -> bool:
@@ -144,14 +149,18 @@ def _features(subject: Subject, part: str) -> Tensor:
 
 def _judge(subject: Subject) -> Judge:
     if subject.truth.judge is None:
-        raise ConfigError(f"nothing reads the classes of data={subject.data}; leave out the metrics that need it")
+        raise ConfigError(
+            f"nothing reads the classes of data={subject.data}; leave out the metrics that need it"
+        )
     return subject.truth.judge
 
 
 def _probabilities(subject: Subject, part: str) -> Tensor:
     of = _judge(subject).probabilities
     if of is None:
-        raise ConfigError(f"{_judge(subject).name} gives classes but no probabilities; leave out the metrics of them")
+        raise ConfigError(
+            f"{_judge(subject).name} gives classes but no probabilities; leave out the metrics of them"
+        )
     return of(subject.samples(part))
 
 
@@ -159,7 +168,9 @@ def _asked(subject: Subject, part: str) -> Tensor:
     """1 where the class shown is the class wanted, else 0: float [N, 1]."""
     wanted = subject.labels(part)
     if wanted is None:
-        raise ConfigError(f"the {part} samples of data={subject.data} have no classes; leave out the metric asked_class")
+        raise ConfigError(
+            f"the {part} samples of data={subject.data} have no classes; leave out the metric asked_class"
+        )
     return (subject.part("classes", part)[:, 0] == wanted).float()[:, None]
 
 
@@ -177,7 +188,14 @@ VIEWS: dict[str, Callable[[Subject, str], Tensor]] = {
 
 
 def subject_of(
-    gan: GAN, data: DataModule, n: int, *, reals: int, seed: int = 0, features: Features | None = None, **options: Any
+    gan: GAN,
+    data: DataModule,
+    n: int,
+    *,
+    reals: int,
+    seed: int = 0,
+    features: Features | None = None,
+    **options: Any,
 ) -> Subject:
     """n samples of `gan` beside at most `reals` training and held-out reals of its data; pictures at the fakes' side.
 
@@ -186,25 +204,28 @@ def subject_of(
     asked = wanted_classes(gan, data, n, seed)
     fake = gan.sample(n, seed=seed, condition=asked)
     if not isinstance(fake, Tensor) or fake.dim() not in (2, 4):
-        raise ConfigError(f"samples of modality {data.modality} cannot be measured here; pictures and points can")
+        raise ConfigError(
+            f"samples of modality {data.modality} cannot be measured here; pictures and points can"
+        )
     resolution = fake.shape[-1] if fake.dim() == 4 else data.resolution
     train, held_out = (
         reals_of(gan, items, resolution, reals) for items in (data.train_set(), data.held_out_set())
     )
     return Subject(
-        train, held_out, fake, features or features_of(data, fake), data.modality, data.name, truth_of(data), asked, seed,
+        train, held_out, fake, features or features_of(data, fake), data.modality, str(data.name), truth_of(data), asked, seed,
         discriminator=partial(judged, gan), **options,
     )  # fmt: skip
 
 
+@torch.no_grad()
 def reals_of(gan: GAN, items: BatchDataset, resolution: int, most: int) -> Reals:
     """The first items of a data set, of its first epoch."""
     count = min(len(items), most)
     samples, labels = [], []
     for start in range(0, count, CHUNK):
         batch = items.__getitems__([(i, 0, resolution) for i in range(start, min(start + CHUNK, count))])
-        prepared = gan.prepare_batch(batch)
-        samples.append(prepared["real"].float())
+        prepared = gan.prepare_batch({name: value.to(gan.device) for name, value in batch.items()})
+        samples.append(prepared["real"].float().cpu())
         labels += [batch["condition"]] if "condition" in batch and batch["condition"].dim() == 1 else []
     return Reals(torch.cat(samples), torch.cat(labels) if labels else None)
 
@@ -233,10 +254,14 @@ def judged(gan: GAN, samples: Tensor, labels: Tensor | None) -> Judgement:
             batch["condition"] = labels[start : start + CHUNK].to(gan.device)
         says = gan.discriminate(batch["real"], batch)
         scales = says.logits if isinstance(says.logits, tuple) else (says.logits,)
-        logits.append(torch.stack([scale.flatten(1).mean(1) if scale.dim() > 1 else scale for scale in scales]).mean(0))
+        logits.append(
+            torch.stack([scale.flatten(1).mean(1) if scale.dim() > 1 else scale for scale in scales]).mean(0)
+        )
         features.append(tuple(one.cpu() for one in says.features))
     gan.discriminator.train(was_training)
-    return Judgement(torch.cat(logits).float().cpu(), tuple(torch.cat(layer) for layer in zip(*features, strict=True)))
+    return Judgement(
+        torch.cat(logits).float().cpu(), tuple(torch.cat(layer) for layer in zip(*features, strict=True))
+    )
 
 
 def features_of(data: DataModule, fake: Tensor) -> Features:
@@ -262,10 +287,15 @@ def truth_of(data: DataModule) -> Truth:
     """What is known of the embedded and procedural data; nothing of others."""
     if isinstance(data, Mixture):
         centres = data.modes()
-        judge = Judge("nearest mode", None, "none", lambda points: nearest(points, centres.to(points), 1)[1][:, 0])
+        judge = Judge(
+            "nearest mode", None, "none", lambda points: nearest(points, centres.to(points), 1)[1][:, 0]
+        )
         return Truth(centres, data.std, judge)
     if isinstance(data, StackedDigits):
         read = partial(stacked_classes, classify=digits_classifier.classify)
         own = digits_judge()
-        return Truth(judge=own._replace(classify=cast(Callable[[Tensor], Tensor], read), probabilities=None), spelled=True)
+        return Truth(
+            judge=own._replace(classify=cast(Callable[[Tensor], Tensor], read), probabilities=None),
+            spelled=True,
+        )
     return Truth(judge=digits_judge()) if isinstance(data, Digits) else Truth()

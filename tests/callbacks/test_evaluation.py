@@ -68,6 +68,30 @@ def test_training_does_not_notice(tmp_path: Path) -> None:
     assert [row for row in kept if row["discriminator/total"]] == bits(tmp_path / "a")
 
 
+def test_whatever_a_metric_does_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Draws(Evaluation):
+        def figures(self, trainer: Any, gan: GAN) -> dict[str, float]:
+            before = torch.get_rng_state(), gan.discriminator.training, gan.discriminator_loss_moments.clone()
+            found = super().figures(trainer, gan)
+            after = torch.get_rng_state(), gan.discriminator.training, gan.discriminator_loss_moments
+            assert (
+                torch.equal(before[0], after[0])
+                and before[1] == after[1]
+                and torch.equal(before[2], after[2])
+            )
+            return found
+
+    gan = points()
+
+    def careless(measure: Any, subject: Any) -> dict[str, float]:
+        gan.discriminator.eval()
+        gan.discriminator_loss_moments.add_(torch.rand(2))
+        return {"reverse_kl": 1.0}
+
+    monkeypatch.setattr("gan_zoo.callbacks.evaluation.quick", careless)
+    play(gan, 64, Draws(every=64, n=50, reals=100))
+
+
 def test_a_resumed_run_writes_the_same_rows_and_the_same_best(tmp_path: Path) -> None:
     def run(folder: Path, samples: int) -> None:
         content = (

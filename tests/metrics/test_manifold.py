@@ -28,7 +28,7 @@ def drawn(angles: Tensor, rotation: Tensor, *, smooth: bool = False) -> Tensor:
 def triangles(count: int, seed: int = 5, turn: float = 2 * math.pi) -> Tensor:
     """Triangles as the data set draws them, rounded to bytes."""
     generator = torch.Generator().manual_seed(seed)
-    angles = CORNERS.float() + RANGE * torch.rand(count, 3, generator=generator)
+    angles = CORNERS + RANGE * torch.rand(count, 3, generator=generator)
     pictures = drawn(angles, turn * torch.rand(count, generator=generator))
     return ((pictures + 1) * 127.5).round().to(torch.uint8)
 
@@ -51,6 +51,15 @@ def test_noise_and_other_shapes_lie_off_the_manifold() -> None:
     assert manifold_scores(distances, distances).precision == 0.0
 
 
+def test_a_triangle_with_corners_too_close_is_off_the_manifold() -> None:
+    angles = torch.tensor(
+        [[100.0, 102.0, 250.0], [118.0, 132.0, 250.0]]
+    ).deg2rad()  # 10 degrees are the least
+    thin, allowed = triangle_distances(drawn(angles, torch.zeros(2)))
+    assert thin > 0.75
+    assert allowed < 0.4
+
+
 def test_the_distance_to_a_flaw_is_the_size_of_the_flaw() -> None:
     flawed = triangles(8).clone()
     flawed[:, :, 0, :9] = 0  # nine black pixels in the corner, which no triangle reaches: distance 3
@@ -67,7 +76,7 @@ def test_more_steps_never_lengthen_a_distance() -> None:
 def from_latents(z: Tensor, share: float) -> Tensor:
     """A perfect triangle renderer of four normal latents that uses `share` of each corner's range."""
     places = share * torch.special.ndtr(z[:, :3])
-    return drawn(CORNERS.float() + RANGE * places, 2 * math.pi * torch.special.ndtr(z[:, 3]), smooth=True)
+    return drawn(CORNERS + RANGE * places, 2 * math.pi * torch.special.ndtr(z[:, 3]), smooth=True)
 
 
 def test_recall_is_one_for_a_perfect_generator_and_falls_with_half_the_parameter_range() -> None:

@@ -1,0 +1,244 @@
+"""Measures a trained model: python -m gan_zoo.evaluate run=RUN_DIR."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from gan_zoo.command import command
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gan_zoo.data.stream import DataModule
+    from gan_zoo.metrics.features import Features
+    from gan_zoo.metrics.measures import Measure
+    from gan_zoo.metrics.subject import Subject
+
+FeatureChoice = Literal["auto", "digits", "pixels", "inception"]
+
+
+@command
+def main(
+    *,
+    run: str,
+    metrics: list[str] | None = None,
+    n: PositiveInt | None = None,
+    reals: PositiveInt = 10_000,
+    seed: NonNegativeInt = 0,
+    features: FeatureChoice = "auto",
+    weights: str | None = None,
+    sha256: str | None = None,
+    k: PositiveInt = 3,
+    k_density: PositiveInt = 5,
+    against: str | None = None,
+    fresh: bool = False,
+    device: str = "cpu",
+) -> Path:
+    """Measures a run, and writes evaluation.json, evaluation/*.png and report.html into its directory.
+
+    Beside each figure stands its floor (the same of held-out in the place of generated samples) and an interval.
+    What an earlier evaluation of the same checkpoint and settings found is kept: an interrupted one goes on.
+
+    run: run directory.
+    metrics: names, as [frechet, neighbours]; null takes all usual ones that fit the data; a wrong name lists them.
+    n: samples to draw; default 2,500 points, 26,000 stacked digits, else as many as training samples, at most 10,000.
+    reals: training and held-out samples to compare with, at most.
+    seed: of the samples and of every random choice of a metric.
+    features: what pictures are turned into; auto: the digits classifier for the embedded digits, else pixels.
+    weights: file of Inception's weights, for features=inception.
+    sha256: of that file; default: of the published one.
+    k: neighbours for precision and recall.
+    k_density: neighbours for density and coverage.
+    against: another evaluated run, to compare with; refused where its figures were made in another way.
+    fresh: measures everything again.
+    device: cpu, cuda, mps.
+    """
+    from rich.console import Console
+
+    from gan_zoo.evaluation import record
+    from gan_zoo.evaluation.report import write_report
+
+    console, directory = Console(), Path(run)
+    other = record.figures(against) if against else None
+    chosen_features = _features(features, weights, sha256, device)
+    subject, moment = _subject(directory, n, reals, seed, chosen_features, k, k_density, device)
+    settings = {
+        "n": len(subject.fake),
+        "reals": reals,
+        "seed": seed,
+        "k": k,
+        "k_density": k_density,
+        "features": [subject.features.name, subject.features.sha256, subject.features.resize],
+    }
+    blank = record.empty(moment, settings)
+    content = blank if fresh else record.begun(directory, blank)
+    _measure(subject, metrics, directory, content, console)
+    console.print(table(content))
+    if other is not None:
+        _compare(record.figures_in(content), other, str(against), console)
+    console.print(f"{write_report(directory)}", highlight=False, soft_wrap=True)
+    return directory / record.NAME
+
+
+def _features(choice: FeatureChoice, weights: str | None, sha256: str | None, device: str) -> Features | None:
+    """None leaves the choice to the data."""
+    from gan_zoo.metrics import features
+    from gan_zoo.schema import ConfigError
+
+    if choice != "inception" and (weights or sha256):
+        raise ConfigError(f"weights and sha256 are for features=inception, features={choice} came")
+    if choice == "inception" and not weights:
+        raise ConfigError(
+            f"features=inception needs its weights: fetch {features.INCEPTION_URL} and give weights=FILE"
+        )
+    try:
+        made = {
+            "auto": lambda: None,
+            "digits": features.digits_features,
+            "pixels": features.raw_pixels,
+            "inception": lambda: features.inception(
+                str(weights), sha256=sha256 or features.INCEPTION_SHA256, device=device
+            ),
+        }
+        return made[choice]()
+    except features.WeightsError as failure:
+        raise ConfigError(str(failure)) from None
+
+
+def _subject(
+    directory: Path,
+    n: int | None,
+    reals: int,
+    seed: int,
+    features: Features | None,
+    k: int,
+    k_density: int,
+    device: str,
+) -> tuple[Subject, dict[str, Any]]:
+    """What is measured, and which moment of which run it is."""
+    from functools import partial
+
+    from gan_zoo.evaluation.cache import remembered
+    from gan_zoo.loading import checkpoint_in, load
+    from gan_zoo.metrics.features import file_sha256
+    from gan_zoo.metrics.subject import subject_of
+    from gan_zoo.run import data_of
+
+    data = data_of(directory)
+    gan = load(directory, device=device)
+    count = n or usual_number(data)
+    options: dict[str, Any] = {"k": k, "k_density": k_density, "remember": partial(remembered, device=device)}
+    subject = subject_of(gan, data, count, reals=reals, seed=seed, features=features, **options)
+    file = checkpoint_in(directory)
+    moment = {
+        "model": type(gan).__name__,
+        "data": data.name,
+        "samples_seen": gan.samples_seen,
+        "checkpoint": file_sha256(file),
+    }
+    return subject, moment
+
+
+def usual_number(data: DataModule) -> int:
+    """The papers' 2,500 points and 26,000 stacks; else one sample for each training sample, at most 10,000."""
+    from gan_zoo.data.images import StackedDigits
+
+    if isinstance(data, StackedDigits):
+        return 26_000
+    return 2500 if data.modality == "points" else min(10_000, len(data.train_set()))
+
+
+def _measure(
+    subject: Subject, names: list[str] | None, directory: Path, content: dict[str, Any], console: Console
+) -> None:
+    """Fills content["measures"], writes it after each; then the pictures and the blind test."""
+    import json
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from gan_zoo import media
+    from gan_zoo.evaluation import blind, drawings, record
+    from gan_zoo.metrics.table import chosen
+
+    measures = chosen(subject, names)
+    columns = (
+        TextColumn("{task.description:<44}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=len(measures) + 1)
+        for name, measure in measures.items():
+            progress.update(task, description=measure.title)
+            if name not in content["measures"]:
+                content["measures"][name] = _one(measure, subject)
+                record.write(directory, content)
+            progress.advance(task)
+        progress.update(task, description="pictures")
+        folder = directory / "evaluation"
+        content["pictures"] = drawings.draw_all(subject, folder)
+        if subject.pictures:
+            identity = f"{content['run']['checkpoint'][:16]}-{subject.seed}-{len(subject.fake)}"
+            media.publish(folder / blind.NAME, json.dumps(blind.make(subject, identity)).encode())
+        record.write(directory, content)
+        progress.advance(task)
+
+
+def _one(measure: Measure, subject: Subject) -> dict[str, Any]:
+    import time
+
+    from gan_zoo.evaluation import record
+    from gan_zoo.metrics.measures import take
+
+    begun = time.perf_counter()
+    taken = take(measure, subject)
+    details = measure.details(subject) if measure.details else {}
+    return record.plain(record.entry(measure.title, taken, details, time.perf_counter() - begun))
+
+
+def table(content: dict[str, Any]) -> Any:
+    """The figures as a rich table."""
+    from rich.table import Table
+
+    from gan_zoo.evaluation.wording import figure_rows
+
+    run = content["run"]
+    found = Table(
+        title=f"{run['model']} on {run['data']} after {run['samples_seen']:,} samples", title_justify="left"
+    )
+    for name in ("figure", "value", "95 % interval", "floor", ""):
+        found.add_column(name, justify="left" if name in ("figure", "") else "right")
+    for row in figure_rows(content):
+        if row.first:
+            found.add_section()
+        found.add_row(
+            row.label,
+            row.value,
+            row.interval,
+            row.floor,
+            "lower is better" if row.lower_is_better else "higher is better",
+        )
+    return found
+
+
+def _compare(mine: dict[str, Any], theirs: dict[str, Any], other: str, console: Console) -> None:
+    from gan_zoo.evaluation import record
+    from gan_zoo.metrics.protocol import ProtocolMismatch
+    from gan_zoo.schema import ConfigError
+
+    try:
+        verdicts = record.compared(mine, theirs)
+    except ProtocolMismatch as failure:
+        raise ConfigError(f"against={other}: {failure}") from None
+    for name, verdict in verdicts.items():
+        console.print(
+            f"{name}: {mine[name].value:.4g} against {theirs[name].value:.4g}: {verdict}", highlight=False
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,271 @@
+"""Each figure that an evaluation can give: what it compares, what it says, and when it fits.
+
+An entry of MEASURES: title, view of the samples, function of (subject, real, fake), the meaning of each number, and
+what the subject must be.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+
+from torch import Tensor
+
+from gan_zoo.metrics import scores
+from gan_zoo.metrics.measures import (
+    Meaning,
+    Measure,
+    both,
+    by_bootstrap,
+    by_subsets,
+    by_trials,
+    no_floor,
+    unknown,
+)
+from gan_zoo.metrics.subject import Subject
+from gan_zoo.schema import ConfigError
+
+
+def chosen(subject: Subject, names: list[str] | None, *, cheap: bool = False) -> dict[str, Measure]:
+    """The measures named, or all usual (and cheap) ones that fit; ConfigError for a name that is unknown or unfit."""
+    fitting = {name: measure for name, measure in MEASURES.items() if measure.fits(subject)}
+    if names is None:
+        return {
+            name: measure
+            for name, measure in fitting.items()
+            if measure.usual and (measure.cheap or not cheap)
+        }
+    for name in names:
+        if name not in MEASURES:
+            raise ConfigError(f"metrics: {name!r} came; {meant(name, MEASURES)}")
+        if name not in fitting:
+            raise ConfigError(
+                f"metrics: {name} does not fit {subject.modality} of data={subject.data}; these do: {', '.join(fitting)}"
+            )
+    return {name: fitting[name] for name in names}
+
+
+def meant(word: str, names: Iterable[str]) -> str:
+    """'did you mean neighbours?', or all names."""
+    close = difflib.get_close_matches(word, names := sorted(names), n=1)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+
+
+# ---------------------------------------------------------------- what fits what
+
+
+def _mixture(subject: Subject) -> bool:
+    return subject.truth.centres is not None
+
+
+def _pictures(subject: Subject) -> bool:
+    return subject.pictures
+
+
+def _read(subject: Subject) -> bool:
+    return subject.truth.judge is not None and subject.truth.judge.probabilities is not None
+
+
+def _pyramid(subject: Subject) -> bool:
+    return (
+        subject.pictures
+        and subject.fake.shape[-1] == subject.fake.shape[-2]
+        and scores.halves_to_16(subject.side)
+    )
+
+
+def _conditional(subject: Subject) -> bool:
+    return (
+        subject.asked is not None and subject.truth.judge is not None and subject.held_out.labels is not None
+    )
+
+
+def _classified(subject: Subject) -> bool:
+    """Labelled pictures of not too many classes, and fakes that were asked for them."""
+    labels = subject.train.labels
+    return (
+        subject.pictures
+        and subject.asked is not None
+        and labels is not None
+        and int(labels.max()) < 20
+        and subject.side >= 8
+    )
+
+
+def _watched(subject: Subject) -> bool:
+    return subject.discriminator is not None
+
+
+def _watched_and_labelled(subject: Subject) -> bool:
+    """A conditional D is told the label, so that its features would give it away."""
+    labelled = subject.train.labels is not None and subject.held_out.labels is not None
+    return _watched(subject) and labelled and subject.asked is None
+
+
+def _enough_neighbours(subject: Subject) -> bool:
+    """Half of each set, for the interval, has more samples than a neighbour is asked for."""
+    fewest = min(len(part) for part in subject.view("samples"))
+    return fewest // 2 > max(subject.k, subject.k_density) + 1
+
+
+def _tested(subject: Subject, real: Tensor, fake: Tensor) -> int:
+    """Samples that the two-sample test keeps for testing."""
+    n = min(len(real), len(fake))
+    return 2 * (n - n // 2)
+
+
+SHARE, POSITIVE = (0.0, 1.0), (0.0, math.inf)
+
+MEASURES: dict[str, Measure] = {
+    "modes": Measure(
+        "Modes of the mixture", "samples", scores.modes,
+        {"modes": Meaning("modes found", False, "Modes of the data with a sample within 3 sigma."),
+         "high_quality": Meaning(
+             "high-quality share", False,
+             "Samples within 3 sigma of their nearest mode; of perfect 2-D ones 98.9 % are.", SHARE),
+         "reverse_kl": Meaning(
+             "reverse KL", True, "KL of samples over the modes from uniform, in nats; 0: all equally often.", POSITIVE)},
+        _mixture, by_bootstrap(200), cheap=True, settings=lambda s: {"deviations": 3.0},
+        details=scores.mode_counts),
+    "stacked_modes": Measure(
+        "Modes of 1000", "classes", scores.stacked,
+        {"stacked_modes": Meaning(
+            "modes of 1000", False, "Distinct triples of digits among the samples, as the classifier reads them."),
+         "stacked_kl": Meaning(
+             "reverse KL", True, "KL of the triples from uniform, in nats; above 0 by chance for few samples.", POSITIVE)},
+        lambda s: s.truth.spelled, cheap=True, details=scores.stacked_counts),
+    "digits": Measure(
+        "Digits, as a classifier reads them", "probabilities", scores.digits,
+        {"confident": Meaning(
+            "confident share", False, "Samples that the classifier calls a digit with at least 0.9.", SHARE),
+         "classes_found": Meaning("classes found", False, "Classes with at least one confident sample."),
+         "class_kl": Meaning(
+             "class imbalance", True, "KL of the classes of samples from those of training reals, in nats.", POSITIVE)},
+        _read, by_bootstrap(200), cheap=True, settings=lambda s: {"threshold": scores.CONFIDENT},
+        details=scores.class_table),
+    "asked_class": Measure(
+        "The class that was asked for", "asked", scores.share,
+        {"asked_class": Meaning(
+            "class accuracy", False, "Samples that show the class the model was asked for, as the judge reads them.", SHARE)},
+        _conditional, by_bootstrap(400), cheap=True),
+    "frechet": Measure(
+        "Fréchet distance", "features", scores.frechet,
+        {"frechet_distance": Meaning(
+            "Fréchet distance", True,
+            "Of Gaussians fitted to the features: the FID where they are Inception's. Biased by about 1/N.", POSITIVE)},
+        lambda s: True, cheap=True),
+    "kernel": Measure(
+        "Kernel distance", "features", scores.kernel,
+        {"kernel_distance": Meaning(
+            "kernel distance", True, "Unbiased MMD² with the kernel of KID: 0 on average for equal sets.")},
+        _pictures, settings=lambda s: {"subsets": scores.KID_SUBSETS, "subset_size": scores.kid_size(s)},
+        most=20_000),
+    "inception_score": Measure(
+        "Class scores", "probabilities", scores.class_scores,
+        {"inception_score": Meaning(
+            "Inception score", False, "exp E KL(p(y|x) || p(y)); between 1 and the number of classes."),
+         "am_score": Meaning(
+             "AM score", True, "0 when each sample is certain and the classes are as frequent as in the data.", POSITIVE)},
+        _read, settings=lambda s: {"splits": 1}),
+    "neighbours": Measure(
+        "Precision, recall, density, coverage", "features", scores.neighbours,
+        {"precision": Meaning("precision", False, "Fakes within the reals' manifold: quality.", SHARE),
+         "recall": Meaning("recall", False, "Reals within the fakes' manifold: variety.", SHARE),
+         "f1": Meaning("F1", False, "Harmonic mean of both.", SHARE),
+         "density": Meaning("density", False, "Real balls around a fake, over k; 1 for equal sets.", POSITIVE),
+         "coverage": Meaning("coverage", False, "Reals with a fake in their ball.", SHARE)},
+        _enough_neighbours, cheap=True, most=20_000, settings=lambda s: {"k": s.k, "k_density": s.k_density}),
+    "one_nearest_neighbour": Measure(
+        "1-NN two-sample test", "features", scores.one_nearest,
+        {"nn_accuracy": Meaning("1-NN accuracy", True, "0.5: cannot be told apart; 1: always; near 0: copies.", SHARE),
+         "nn_real": Meaning("on reals", True, "Low with the next one high: fakes sit close together.", SHARE),
+         "nn_fake": Meaning("on fakes", True, "High: fakes have fakes as neighbours.", SHARE)},
+        lambda s: True, equal=True, most=10_000),
+    "two_sample": Measure(
+        "Classifier two-sample test", "features", scores.two_sample,
+        {"c2st_accuracy": Meaning(
+            "C2ST accuracy", True, "A small network's accuracy on unseen samples; 0.5: cannot be told apart.", SHARE)},
+        lambda s: True, by_trials(_tested, "c2st_accuracy"), equal=True, most=5_000,
+        settings=lambda s: {"hidden": 20, "epochs": scores.C2ST_EPOCHS}),
+    "swd": Measure(
+        "Sliced Wasserstein distance", "samples", scores.points_swd,
+        {"swd": Meaning(
+            "sliced Wasserstein", True, "Mean distance of sorted projections, in the unit of the points.", POSITIVE)},
+        lambda s: not s.pictures, cheap=True, equal=True),
+    "patch_swd": Measure(
+        "Sliced Wasserstein distance of patches", "samples", scores.patch_swd,
+        {"patch_swd": Meaning(
+            "patch SWD", True, "x 1000; local structure, the mean over the levels of a Laplacian pyramid.", POSITIVE)},
+        _pyramid, by_subsets(4), equal=True, most=2_000, settings=lambda s: {"patches": scores.PATCHES}),
+    "ms_ssim": Measure(
+        "MS-SSIM diversity", "samples", scores.ms_ssim,
+        {"ms_ssim": Meaning(
+            "MS-SSIM of pairs", True,
+            "Similarity of random pairs; above the floor: little variety, far below: noise.", SHARE)},
+        lambda s: s.side >= 16, by_subsets(5), settings=lambda s: {"pairs": scores.SSIM_PAIRS}),
+    "ndb": Measure(
+        "Statistically different bins", "pixels", scores.different_bins,
+        {"ndb": Meaning(
+            "NDB / K", True, "K-means bins of the training set that the fakes fill differently; 0.05 by chance.", SHARE),
+         "ndb_js": Meaning(
+             "bins' divergence", True, "Jensen-Shannon, nats; above 0 by chance alone for few samples.", POSITIVE)},
+        lambda s: len(s.train.samples) >= 40, settings=lambda s: {"bins": scores.bin_count(s)}, most=10_000),
+    "copies": Measure(
+        "Copies of training samples", "pixels", scores.copies,
+        {"copied": Meaning(
+            "copied share", True,
+            "Fakes nearer to a training sample than 99 % of held-out reals are; 0.01 by chance.", SHARE),
+         "nearest_distance": Meaning(
+             "nearest distance", False,
+             "Median distance to the nearest training sample, over that of held-out reals; well below 1: copies.", POSITIVE)},
+        lambda s: True, both(by_subsets(5), by_trials(lambda s, r, f: len(f), "copied")), most=10_000,
+        settings=lambda s: {"quantile": 0.01}),
+    "birthday": Measure(
+        "Birthday paradox", "pixels", scores.birthday,
+        {"duplicates": Meaning(
+            "batches with a duplicate", True,
+            "Batches with two samples closer than any two different training samples are.", SHARE),
+         "support": Meaning(
+             "support", False, "Number of distinct samples that explains it; ∞: more than this test can see.", POSITIVE)},
+        _pictures, by_trials(lambda s, r, f: scores.BATCHES, "duplicates"), most=5_000,
+        settings=scores.birthday_settings),
+    "fingerprints": Measure(
+        "Fingerprints (TequilaGAN)", "samples", scores.fingerprints,
+        {"pixel_js": Meaning("pixel histogram", True, "Jensen-Shannon divergence of the pixels' values, nats.", POSITIVE),
+         "pixel_js_inner": Meaning(
+             "pixel histogram, inner", True, "The same within [0.11, 0.88], without ink and paper.", POSITIVE),
+         "pixel_ks": Meaning("pixel KS", True, "Largest gap of the pixels' cumulative distributions.", SHARE),
+         "centroid_ks": Meaning("centroid KS", True, "The same of the columns' spectral centroids.", SHARE),
+         "slope_ks": Meaning("slope KS", True, "The same of the centroids' slopes.", SHARE)},
+        lambda s: s.side >= 8, by_subsets(5), most=1_000, details=scores.fingerprint_references),
+    "spectrum": Measure(
+        "Power spectrum", "samples", scores.spectrum,
+        {"spectrum_gap": Meaning(
+            "spectrum gap", True, "Root mean square difference of log10 radial power; 1: a factor of ten.", POSITIVE),
+         "slope_gap": Meaning("slope gap", True, "Difference of the spectra's slopes on log-log axes.", POSITIVE)},
+        lambda s: s.side >= 8, most=5_000, details=scores.low_level),
+    "classification": Measure(
+        "Train on fake, test on real", "samples", scores.classification,
+        {"fake_trained": Meaning(
+            "accuracy, trained on fakes", False,
+            "Of a small classifier, on held-out reals; for the floor it was trained on reals.", SHARE)},
+        _classified, by_trials(lambda s, r, f: len(s.held_out.samples), "fake_trained"),
+        floors=scores.real_trained, most=10_000),
+    "memory": Measure(
+        "What D remembers", "samples", scores.memory,
+        {"memory_auc": Meaning(
+            "AUC of D", True, "How well D's score tells training from held-out reals; 0.5: not at all.", SHARE)},
+        _watched, unknown, floors=no_floor, details=scores.memory_details),
+    "discriminator_svm": Measure(
+        "D's features", "samples", scores.discriminator_svm,
+        {"svm_accuracy": Meaning(
+            "linear SVM on D", False, "Accuracy on held-out reals, trained on reals; floor: on raw pixels.", SHARE)},
+        _watched_and_labelled, unknown, floors=scores.pixel_svm, usual=False),
+    "parzen": Measure(
+        "Parzen-window log-likelihood", "pixels", scores.parzen,
+        {"parzen": Meaning(
+            "Parzen log-likelihood", False,
+            "Nats a sample; misleading in high dimension, printed by the first papers.")},
+        lambda s: len(s.held_out.samples) >= 20, unknown, floors=scores.parzen_of_reals, usual=False),
+}  # fmt: skip
