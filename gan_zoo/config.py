@@ -164,7 +164,12 @@ def validate_parts(config: Mapping[str, Any], names: Iterable[str], model: Any =
 
     model: the class, where the program knows it; otherwise classes are gan_zoo's own.
     """
-    checks = {"model": partial(_model, kind=model), "data": _data, "loss": _loss, "regularizer": _regularizer}
+    checks: dict[str, Callable[..., Any]] = {
+        "model": partial(_model, kind=model),
+        "data": _data,
+        "loss": _loss,
+        "regularizer": _regularizer,
+    }
     problems: list[str] = []
     found: dict[str, Any] = {}
     for name in names:

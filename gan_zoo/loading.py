@@ -164,9 +164,9 @@ def _described_in(content: dict[str, Any], path: Path) -> dict[str, Any]:
         plain_yaml.refuse_code(config, "its config")
         assert isinstance(config, dict)
         problems: list[str] = []
-        data = config.get("data") if isinstance(config.get("data"), dict) else {}
+        data = config.get("data")
         for key in DATA:
-            coerce(data.get(key), DATA_ARGUMENTS[key], f"data.{key}", problems)
+            coerce(data.get(key) if isinstance(data, dict) else None, DATA_ARGUMENTS[key], f"data.{key}", problems)
         for key in ("gan_zoo", "model"):
             coerce(content.get(key), str, key, problems)
         raise_if(problems)
@@ -269,7 +269,8 @@ def initialise_from(gan: GAN, path: str | Path) -> tuple[list[str], list[str]]:
     own = {name: value for name, value in gan.state_dict().items() if isinstance(value, Tensor)}
     matched = [name for name, value in own.items() if _alike(value, source.get(name))]
     if not {name for name, _ in gan.named_parameters()} & set(matched):  # every GAN has buffers that match
-        raise CheckpointError(f"{path}: no weight has the name and shape of one of this {type(gan).__name__}; choose the same model and size")
+        raise CheckpointError(f"{path}: no weight has the name and shape of one of this {type(gan).__name__}; "
+                              f"choose the same model and size")
     gan.load_state_dict({**gan.state_dict(), **{name: source[name] for name in matched}})
     return matched, [name for name in own if name not in matched]
 

@@ -25,7 +25,7 @@ def continued(composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     """
     directory = _run_directory(composed["resume"])
     saved = plain_yaml.plain(directory / "config.yaml")
-    _distrust(saved, composed)
+    _distrust(saved, composed, directory)
     config = _copied(saved)
     for key in _named(overrides, saved):
         _put(config, key, _get(composed, key))
@@ -59,15 +59,15 @@ def _run_directory(name: str) -> Path:
     return directory
 
 
-def _distrust(saved: dict[str, Any], composed: dict[str, Any]) -> None:
+def _distrust(saved: dict[str, Any], composed: dict[str, Any], directory: Path) -> None:
     """CheckpointError for a class that only the saved file names; its callbacks are those of the command line."""
     for group in ("model", "data"):
         if not isinstance(saved.get(group), dict):
-            raise CheckpointError(f"config.yaml of the run: {group}: {shown(saved.get(group))} came, keys and values were wanted")
+            raise CheckpointError(f"{directory / 'config.yaml'}: {group}: {shown(saved.get(group))} came, keys and values were wanted")
         target = saved[group].get("_target_")
         own = group == "data" and isinstance(target, str) and target.startswith("gan_zoo.data.")
         if target is not None and not own and target != composed[group].get("_target_"):
-            raise CheckpointError(f"the run names a class from outside gan_zoo, {group}._target_: {shown(target)}; if it is yours, say "
+            raise CheckpointError(f"{directory} names a class from outside gan_zoo, {group}._target_: {shown(target)}; if it is yours, say "
                                   f"so on the command line, by {group}=... as when the run was started")
         if own:
             classes.load_data_class(target)

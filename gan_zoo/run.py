@@ -65,7 +65,8 @@ def owned(directory: Path) -> Iterator[None]:
         (directory / ".lock").write_text(f"{os.getpid()} on {platform.node()}\n")
     except Timeout:
         owner = (directory / ".lock").read_text().strip()
-        raise ConfigError(f"{directory} is being written to by another run (process {owner}); wait for it or choose another output_dir") from None
+        raise ConfigError(f"{directory} is being written to by another run (process {owner}); "
+                          f"wait for it or choose another output_dir") from None
     except (OSError, ValueError) as failure:  # ValueError: a name with a NUL in it
         reason = getattr(failure, "strerror", None) or failure
         raise ConfigError(f"{directory} cannot be written to: {reason}; choose another output_dir") from failure

@@ -28,6 +28,7 @@ from gan_zoo.data.pictures import Reading
 from .data.test_images import BAD_MNIST, write_mnist
 from .data.test_pictures import REFUSED
 from .strangers import FIRST, GONE, MISTAKES, SMALL, Stranger, changed, make_run, safetensors
+from .test_checkpoint import Eval
 from .test_config import BAD_COMMAND_LINES
 
 PAGE = Path(__file__).parent.parent / "docs" / "bad_input.md"
@@ -48,11 +49,11 @@ FOREIGN = [
     (r"(cannot be read \().*?(\); remove)", r"\1...\2"),
     (r"(can be read \().*?(\); get it again)", r"\1...\2"),
     (r"(cannot be used here \().*?(\); use cpu)", r"\1...\2"),
-    (r"(holds more than tensors and plain values \().*?(\); use)", r"\1...\2"),
+    (r"in a file of \d+", "in a file of N"),
     (r"(no plain YAML \().*(\))", r"\1...\2"),
-    (r"(not an export that can be read: ).*", r"\1..."),
-    (r"(pixels \(Image size ).*?(\))", r"pixels (...\2"),
-    (r"[\d.]+ MiB are free", "N MiB are free"),
+    (r"(not an export that can be read: )(?:Expecting|Unterminated|Extra).*", r"\1..."),
+    (r"(more than [\d,]+ pixels )\(.*\)", r"\1(...)"),
+    (r"there are [\w./]+(, [\w./]+){2,}", "there are ..."),  # grows with the zoo
 ]
 
 
@@ -107,7 +108,7 @@ def arguments(main: Any, *argv: str, parts: tuple[str, ...] = ()) -> Case:
         return main(**parse_arguments([text.replace("RUN", str(good)).replace("FOLDER", str(folder)) for text in argv], main.__wrapped__))
 
     name = main.__module__.removeprefix("gan_zoo.")
-    return Case("Arguments of the other commands", f"`{name} {' '.join(argv)}`", make, parts)
+    return Case("Arguments of the other commands", f"`{' '.join([name, *argv])}`", make, parts)
 
 
 def picture(name: str, content: bytes, reason: str) -> Case:
@@ -215,6 +216,11 @@ def setting(place: str, value: Any) -> Callable[[Stranger], Any]:
     return spoil
 
 
+def foreign(stranger: Stranger) -> Any:
+    checkpoint.write(stranger.checkpoint, {"state_dict": {}})
+    return gan_zoo.load(stranger.checkpoint)
+
+
 def described(place: str, value: Any) -> Callable[[Stranger], Any]:
     def spoil(stranger: Stranger) -> Any:
         stranger.card(place, value)
@@ -224,8 +230,11 @@ def described(place: str, value: Any) -> Callable[[Stranger], Any]:
 
 
 def begun_elsewhere(stranger: Stranger) -> Any:
-    """init_from another model."""
-    return loading.initialise_from(loading.build(validate(compose(["model=dcgan"]))), stranger.run)
+    """init_from weights of other names."""
+    content = checkpoint.read(stranger.checkpoint)
+    renamed = {name if name == "_extra_state" else f"module.{name}": value for name, value in content["state"].items()}
+    stranger.hold({**content, "state": renamed})
+    return stranger.start_from(stranger.run)
 
 
 def second_run(stranger: Stranger) -> Any:
@@ -301,7 +310,8 @@ CASES: list[Case] = [
     *(mnist(case) for case in BAD_MNIST),
     Case("Data folders", "`data=folder data.root=` a folder that is not there", train("data=folder", "data.root=FOLDER/absent"),
          ("there is no such folder", "Expected pictures")),
-    Case("Data folders", "`data=cifar10`, an empty folder", train("data=cifar10", "data.root=FOLDER"), ("cifar-10-batches-py", "Expected")),
+    Case("Data folders", "`data=cifar10`, an empty folder", train("data=cifar10", "data.root=FOLDER"), ("cifar-10-batches-py",
+         "Expected")),
     Case("Data folders", "`data=celeba`, an empty folder", train("data=celeba", "data.root=FOLDER"), ("img_align_celeba", "Expected")),
     pictures("a folder without pictures", ["sub/.hidden.png"], parts=("holds no picture",)),
     pictures("two classes where three were said", ["a/0.png", "b/1.png"], "data.classes=3", parts=("has 2 sub-folders", "set it to 2")),
@@ -314,15 +324,14 @@ CASES: list[Case] = [
     spoilt("a run whose checkpoints are all cut off", all_cut, "no checkpoint to resume from", "Start a new run"),
     spoilt("an empty checkpoint", written("checkpoints/last.ckpt", b""), "0 bytes are too few"),
     spoilt("a text in place of a checkpoint", written("checkpoints/last.ckpt", b"text" * 100), "not a checkpoint of gan_zoo"),
-    spoilt("a checkpoint of another program", lambda s: (checkpoint.write(s.checkpoint, {"state_dict": {}}), gan_zoo.load(s.checkpoint)),
-           "not a checkpoint of gan_zoo"),
+    spoilt("a checkpoint of another program", foreign, "not a checkpoint of gan_zoo"),
     spoilt("a checkpoint of an older version", holding("format", 0), "an older gan_zoo; load it with that version"),
     spoilt("a checkpoint of a newer version", holding("format", 2), "a newer gan_zoo; update yours"),
-    spoilt("a checkpoint that holds an object of Python", holding("evil", Path("x")), "it asks for pathlib"),
+    spoilt("a checkpoint that holds an object of Python", holding("evil", Eval(Path("x"))), "it asks for", "eval"),
     spoilt("a checkpoint without a description", holding("config", GONE), "does not say what it holds"),
     spoilt("a checkpoint of a model that is not there", holding("config.model.name", "stylegan"), "model.name: 'stylegan' came"),
     spoilt("a checkpoint of a model from outside of gan_zoo", holding("config.model._target_", "mine.Model"), "load(path, model=MyGAN)"),
-    spoilt("a checkpoint that names a function", holding("config.model.generator", {"_target_": "os.system"}), "_target_: no such key"),
+    spoilt("a checkpoint that names a function", holding("config.model.generator._target_", "os.system"), "_target_: no such key"),
     spoilt("a checkpoint that wants to know the environment", holding("config.data.name", "${oc.env:HOME}"), "is not followed"),
     spoilt("weights of another size", holding(f"state.{FIRST}", torch.ones(2, 2)), "do not fit the model", "[2, 2]"),
     spoilt("a weight that is missing", holding(f"state.{FIRST}", GONE), "is missing"),
@@ -332,10 +341,11 @@ CASES: list[Case] = [
     spoilt("an export whose model.json is a list", written("export/model.json", b"[]"), "keys and values were wanted, [] came"),
     spoilt("an export of a newer version", described("format", 2), "a newer gan_zoo; update yours"),
     spoilt("an export without weights", without("export/model.safetensors"), "there is no such file", "model.safetensors"),
-    spoilt("safetensors with a header of 2^63 bytes", written("export/model.safetensors", safetensors(b"{}", length=2**63)), "get it again"),
+    spoilt("safetensors with a header of 2^63 bytes", written("export/model.safetensors", safetensors(b"{}", length=2**63)),
+           "get it again"),
     spoilt("`resume=` a run without config.yaml", without("config.yaml"), "not a run directory (no config.yaml)"),
     spoilt("`resume=` a run without checkpoints", without("checkpoints"), "no checkpoint to resume from: there is none"),
-    spoilt("`resume=RUN model.n_critic=2`", lambda s: s.resume("model=vanilla", "model.n_critic=2"), "cannot go on with other rules", "init_from="),
+    spoilt("`resume=RUN model.n_critic=2`", lambda s: s.resume(*SMALL, "model.n_critic=2"), "cannot go on with other rules", "init_from="),
     spoilt("`resume=https://example.org/run`", lambda s: Stranger.resume(_elsewhere(s)), "only local run directories"),
     spoilt("config.yaml that is no YAML", written("config.yaml", b"model: [1"), "no plain YAML"),
     spoilt("config.yaml with a tag of Python", written("config.yaml", b"a: !!python/object/apply:os.system ['true']"), "no plain YAML"),
@@ -343,15 +353,19 @@ CASES: list[Case] = [
     spoilt("config.yaml nested 10,000 deep", written("config.yaml", b"a: " + b"[" * 10_000), "nested deeper than 32"),
     spoilt("config.yaml that reads the environment", written("config.yaml", HEAD + b"a: ${oc.env:HOME}"), "is not followed"),
     spoilt("config.yaml without data", written("config.yaml", HEAD), "data: null came, keys and values were wanted"),
-    spoilt("config.yaml of a class from elsewhere", setting("data._target_", "os.system"), "data._target_: 'os.system'", "say so on the command line"),
+    spoilt("config.yaml of a class from elsewhere", setting("data._target_", "os.system"), "data._target_: 'os.system'",
+           "say so on the command line"),
     spoilt("config.yaml with a word for a number", setting("seed", "many"), "seed: 'many' came"),
     spoilt("`init_from=` a run of another model", begun_elsewhere, "choose the same model and size"),
     spoilt("`output_dir=` of a run that is there already", second_run, "already holds a run", "resume="),
     spoilt("a run directory in which another run is going on", running_still, "another run (process 4321 on another)"),
-    Case("Checkpoints, exports and run directories", "`output_dir=` a file", at("FOLDER/file"), ("cannot be written to", "another output_dir")),
+    Case("Checkpoints, exports and run directories", "`output_dir=` a file", at("FOLDER/file"), ("cannot be written to",
+         "another output_dir")),
     Case("Checkpoints, exports and run directories", "`output_dir=` below a file", at("FOLDER/file/run"), ("cannot be written to",)),
-    Case("Checkpoints, exports and run directories", "`output_dir=` a name of 5,000 letters", at("FOLDER/" + "a" * 5000), ("cannot be written to",)),
-    Case("Checkpoints, exports and run directories", "a disk that is full before the first step", full_disk, ("are free", "free some space")),
+    Case("Checkpoints, exports and run directories", "`output_dir=` a name of 5,000 letters", at("FOLDER/" + "a" * 5000),
+         ("cannot be written to",)),
+    Case("Checkpoints, exports and run directories", "a disk that is full before the first step", full_disk, ("are free",
+         "free some space")),
 ]  # fmt: skip
 
 
@@ -396,6 +410,7 @@ def test_every_case_is_told_apart() -> None:
     assert len({(case.section, case.what) for case in CASES}) == len(CASES) >= 60
 
 
+@pytest.mark.skipif(os.name != "posix", reason="other systems have other words for a name that is too long")
 def test_the_page_is_current(messages: dict[Case, str], request: pytest.FixtureRequest) -> None:
     if len(messages) < len(CASES):
         pytest.skip("needs the messages of all cases above: run the whole file")

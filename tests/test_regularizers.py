@@ -335,8 +335,10 @@ def test_unknown_arguments_are_refused_with_those_that_exist(part: str, argument
 
 @pytest.mark.parametrize(
     ("part", "arguments", "words"),
-    [("gradient_penalty", {"target": 0.0}, "gradient_penalty.target: 0.0 came; .*greater than 0"), ("gradient_penalty", {"target": -1.0}, "-1.0"),
-     ("gradient_penalty", {"target": "1"}, "'1' came"), ("dragan", {"scale": 0.0}, "dragan.scale: 0.0"), ("dragan", {"target": -0.5}, "dragan.target"),
+    [("gradient_penalty", {"target": 0.0}, "gradient_penalty.target: 0.0 came; .*greater than 0"),
+     ("gradient_penalty", {"target": -1.0}, "-1.0"),
+     ("gradient_penalty", {"target": "1"}, "'1' came"), ("dragan", {"scale": 0.0}, "dragan.scale: 0.0"),
+     ("dragan", {"target": -0.5}, "dragan.target"),
      ("weight_clipping", {"every": 0}, "weight_clipping.every: 0 came"), ("weight_clipping", {"long": -1}, "weight_clipping.long: -1"),
      ("weight_clipping", {"limit": 0.0}, "weight_clipping.limit"), ("weight_clipping", {"warm_up": 1.5}, "weight_clipping.warm_up: 1.5"),
      ("spectral_norm", {"iterations": 0}, "spectral_norm.iterations: 0")],

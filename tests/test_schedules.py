@@ -188,5 +188,5 @@ def test_lengths_that_divide_by_zero_are_refused(setting: dict[str, Any], key: s
 
 @pytest.mark.parametrize("setting", ["linear", "1e-4", None, [1.0, 2.0], ("name", "linear"), object()])
 def test_what_is_neither_number_nor_names_is_no_schedule(setting: object) -> None:
-    with pytest.raises(ConfigError, match="a schedule is a number or {name: linear"):
+    with pytest.raises(ConfigError, match=r"a schedule is a number or \{name: linear"):
         schedules.create(setting)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gan_zoo import checkpoint
 from gan_zoo.callbacks.clock import crosses, play_of
-from gan_zoo.gan import PLAYERS, GAN
+from gan_zoo.gan import GAN, PLAYERS
 from gan_zoo.schema import CheckpointError
 
 
