@@ -10,7 +10,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["GAN", "Batch", "Judgement", "Terms", "__version__", "build", "compose", "load"]
 
-_HOMES = {"GAN": "gan", "Batch": "gan", "Terms": "gan", "Judgement": "gan", "build": "loading", "load": "loading", "compose": "config"}
+_HOMES = {
+    "GAN": "gan",
+    "Batch": "gan",
+    "Terms": "gan",
+    "Judgement": "gan",
+    "build": "loading",
+    "load": "loading",
+    "compose": "config",
+}
 
 
 def __getattr__(name: str) -> Any:

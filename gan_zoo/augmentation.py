@@ -58,11 +58,15 @@ class Augmentation:
         self.amounts = {"colour": colour, "translation": translation, "cutout": cutout}
         for name, amount in self.amounts.items():
             if not 0 <= amount < 1:
-                raise ConfigError(f"model.augment.{name} must be in [0, 1), got {amount}; the paper's are 0.5, 0.125 and 0.5")
+                raise ConfigError(
+                    f"model.augment.{name} must be in [0, 1), got {amount}; the paper's are 0.5, 0.125 and 0.5"
+                )
 
     def __call__(self, x: Tensor) -> Tensor:
         if x.dim() != 4:
-            raise ConfigError(f"model.augment is for pictures [N, C, H, W], got {list(x.shape)}; set it to null for these data")
+            raise ConfigError(
+                f"model.augment is for pictures [N, C, H, W], got {list(x.shape)}; set it to null for these data"
+            )
         for name, change in _KINDS.items():
             if self.amounts[name] > 0:
                 x = change(x, self.amounts[name])

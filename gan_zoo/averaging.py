@@ -31,8 +31,14 @@ class MovingAverage:
         return 1 - cast(float, self.decay)
 
     @torch.no_grad()
-    def update(self, average: nn.Module, network: nn.Module, samples: int, finite: Tensor | None = None,
-               of: Callable[[nn.Module], Iterable[nn.Parameter]] = nn.Module.parameters) -> None:
+    def update(
+        self,
+        average: nn.Module,
+        network: nn.Module,
+        samples: int,
+        finite: Tensor | None = None,
+        of: Callable[[nn.Module], Iterable[nn.Parameter]] = nn.Module.parameters,
+    ) -> None:
         """finite: a 0-d flag on the device; where it is 0 the average stays as it is. of: which parameters move."""
         ours: list[Tensor] = list(of(average))
         theirs: list[Tensor] = list(of(network))

@@ -43,7 +43,9 @@ def seed_default(seed: int, device: torch.device) -> None:
         torch.mps.manual_seed(seed)
 
 
-def begin_step(seed: int, step: int, rank: int = 0, world: int = 1, device: torch.device | str = "cpu") -> None:
+def begin_step(
+    seed: int, step: int, rank: int = 0, world: int = 1, device: torch.device | str = "cpu"
+) -> None:
     """Seeds both streams for one training step."""
     device = torch.device(device)
     seed_default(mix(seed, step, rank), device)

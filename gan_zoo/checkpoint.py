@@ -43,11 +43,16 @@ def write(path: Path, content: dict[str, Any]) -> None:
             os.fsync(file.fileno())
         os.replace(part, path)
         sync_folder(path.parent)
-    except (OSError, RuntimeError) as failure:  # torch reports a full disk as a RuntimeError of its archive writer
+    except (
+        OSError,
+        RuntimeError,
+    ) as failure:  # torch reports a full disk as a RuntimeError of its archive writer
         raise CheckpointError(_why_not_written(path, content, failure)) from failure
     except (pickle.PicklingError, AttributeError, TypeError) as failure:
-        raise CheckpointError(f"{path}: the checkpoint could not be written, since it holds what is no tensor, number or text "
-                              f"({failure}); earlier checkpoints are intact. Keep such values out of state_dict") from failure
+        raise CheckpointError(
+            f"{path}: the checkpoint could not be written, since it holds what is no tensor, number or text "
+            f"({failure}); earlier checkpoints are intact. Keep such values out of state_dict"
+        ) from failure
     finally:
         with suppress(OSError):  # it is there only if something was in the way
             part.unlink()
@@ -55,8 +60,14 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 def _why_not_written(path: Path, content: dict[str, Any], failure: Exception) -> str:
     free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
-    full = getattr(failure, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or isinstance(failure, RuntimeError)
-    cause = f"the disk may be full ({_claimed(content) / 2**20:.2f} MiB needed, {free / 2**20:.2f} MiB free)" if full else str(failure)
+    full = getattr(failure, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or isinstance(
+        failure, RuntimeError
+    )
+    cause = (
+        f"the disk may be full ({_claimed(content) / 2**20:.2f} MiB needed, {free / 2**20:.2f} MiB free)"
+        if full
+        else str(failure)
+    )
     return f"{path}: the checkpoint could not be written: {cause}; earlier checkpoints are intact. Free some space and use resume="
 
 
@@ -112,13 +123,19 @@ def verify(path: Path) -> None:
         size = status.st_size - _COMMENT
         with open(path, "rb") as file:
             if size < 0:
-                raise CheckpointError(f"{path}: {size + _COMMENT} bytes are too few for a checkpoint; the file is truncated")
+                raise CheckpointError(
+                    f"{path}: {size + _COMMENT} bytes are too few for a checkpoint; the file is truncated"
+                )
             file.seek(size)
             comment = file.read()
             if not comment.startswith(_MARK):
-                raise CheckpointError(f"{path}: no checksum at its end; the file is truncated or not a checkpoint of gan_zoo")
+                raise CheckpointError(
+                    f"{path}: no checksum at its end; the file is truncated or not a checkpoint of gan_zoo"
+                )
             if _digest(file, size) != comment[len(_MARK) :].decode(errors="replace"):
-                raise CheckpointError(f"{path}: its bytes do not match its checksum; the file is damaged, use another checkpoint")
+                raise CheckpointError(
+                    f"{path}: its bytes do not match its checksum; the file is damaged, use another checkpoint"
+                )
     except OSError as failure:
         raise CheckpointError(f"{path}: cannot be read: {failure.strerror}") from failure
 
@@ -133,9 +150,15 @@ def read(path: Path, *, sealed: bool = True) -> dict[str, Any]:
         _refuse_hollow(content, path)
     except Exception as failure:  # corrupt archives raise seven kinds of exception
         wanted = re.search(r"GLOBAL ([\w.]+)", str(failure))
-        reason = f"it asks for {wanted[1]}" if wanted else (str(failure).splitlines() or [type(failure).__name__])[0]
-        raise CheckpointError(f"{path}: not loaded, since it is damaged or holds more than tensors and plain values ({reason}); "
-                              f"use a checkpoint or export that gan_zoo wrote") from failure
+        reason = (
+            f"it asks for {wanted[1]}"
+            if wanted
+            else (str(failure).splitlines() or [type(failure).__name__])[0]
+        )
+        raise CheckpointError(
+            f"{path}: not loaded, since it is damaged or holds more than tensors and plain values ({reason}); "
+            f"use a checkpoint or export that gan_zoo wrote"
+        ) from failure
     if not isinstance(content, dict):
         content = {}  # has no format number
     refuse_format(content, path)
@@ -146,9 +169,15 @@ def refuse_format(content: dict[str, Any], path: Path) -> None:
     """CheckpointError unless a checkpoint or export is of this version's format."""
     found = content.get("format")
     if type(found) is not int:
-        raise CheckpointError(f"{path}: not a checkpoint of gan_zoo (no format number); see gan_zoo.load for what can be read")
+        raise CheckpointError(
+            f"{path}: not a checkpoint of gan_zoo (no format number); see gan_zoo.load for what can be read"
+        )
     if found != FORMAT:
-        origin = "a newer gan_zoo; update yours" if found > FORMAT else "an older gan_zoo; load it with that version and export it"
+        origin = (
+            "a newer gan_zoo; update yours"
+            if found > FORMAT
+            else "an older gan_zoo; load it with that version and export it"
+        )
         raise CheckpointError(f"{path}: format {found} came, {FORMAT} was wanted: it is from {origin}")
 
 

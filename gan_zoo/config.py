@@ -19,7 +19,15 @@ from gan_zoo.signatures import arguments, coerce, signature
 from gan_zoo.wording import raise_if, shown, suggestion
 
 Result = TypeVar("Result")
-__all__ = ["compose", "conf_dir", "load_data_class", "load_model_class", "plain_container", "validate", "validate_parts"]
+__all__ = [
+    "compose",
+    "conf_dir",
+    "load_data_class",
+    "load_model_class",
+    "plain_container",
+    "validate",
+    "validate_parts",
+]
 PACKAGE = Path(__file__).parent
 GIVEN_TO_MODEL = ("loss", "regularizer", "seed")  # filled in from the rest of the config
 

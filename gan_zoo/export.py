@@ -33,8 +33,11 @@ def _summary(run: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     groups = {key: found.get(key) if isinstance(found, dict) else None for key in ("figures", "parameters")}
-    return {key: {str(name): value for name, value in group.items() if isinstance(value, int | float)}
-            for key, group in groups.items() if isinstance(group, dict)}
+    return {
+        key: {str(name): value for name, value in group.items() if isinstance(value, int | float)}
+        for key, group in groups.items()
+        if isinstance(group, dict)
+    }
 
 
 def card(description: dict[str, Any], samples_seen: int, summary: dict[str, Any]) -> str:

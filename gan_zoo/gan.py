@@ -65,8 +65,16 @@ class GAN(LightningModule, metaclass=_Assembled):
     batch_statistics: G keeps its batch statistics and dropout when it samples, as DCGAN's and pix2pix's authors did.
     """
 
-    _SEALED = ("training_step", "configure_optimizers", "optimizer_step", "backward", "manual_backward", "configure_gradient_clipping",
-               "on_before_optimizer_step", "lr_scheduler_step")
+    _SEALED = (
+        "training_step",
+        "configure_optimizers",
+        "optimizer_step",
+        "backward",
+        "manual_backward",
+        "configure_gradient_clipping",
+        "on_before_optimizer_step",
+        "lr_scheduler_step",
+    )
 
     generator: nn.Module
     discriminator: nn.Module
@@ -75,11 +83,14 @@ class GAN(LightningModule, metaclass=_Assembled):
         super().__init_subclass__(**kwargs)
         for name in cls._SEALED:
             if name in cls.__dict__:
-                raise TypeError(f"{cls.__name__} overrides {name}, which belongs to the play in gan_zoo/gan.py: say what your variant "
-                                f"minimises in discriminator_terms and generator_terms, and what changes with time in advance")
+                raise TypeError(
+                    f"{cls.__name__} overrides {name}, which belongs to the play in gan_zoo/gan.py: say what your variant "
+                    f"minimises in discriminator_terms and generator_terms, and what changes with time in advance"
+                )
 
     def __init__(
-        self, *,
+        self,
+        *,
         loss: dict[str, Any],
         optimizer: dict[Player, dict[str, Any]],
         regularizer: dict[str, Any] | None = None,
@@ -109,12 +120,21 @@ class GAN(LightningModule, metaclass=_Assembled):
         self.optimizer_settings = optimizer
         self.n_critic, self.update, self.discriminator_update = n_critic, update, discriminator_update
         self.fresh_fake, self.generator_batch_factor = fresh_fake, generator_batch_factor
-        self.average = MovingAverage(ema_half_life, ema_decay) if ema_half_life or ema_decay is not None else None
-        self.clip, self.accumulate, self.batch_statistics, self.channels_last = clip or {}, accumulate, batch_statistics, channels_last
+        self.average = (
+            MovingAverage(ema_half_life, ema_decay) if ema_half_life or ema_decay is not None else None
+        )
+        self.clip, self.accumulate, self.batch_statistics, self.channels_last = (
+            clip or {},
+            accumulate,
+            batch_statistics,
+            channels_last,
+        )
         self.instance_noise = schedules.create(instance_noise)
         self.augment = Augmentation(**augment) if augment else None
         self.seed = seed
-        self.iteration = self.samples_seen = self.generator_steps = self.critic_steps = 0  # critic_steps: since G's last
+        self.iteration = self.samples_seen = self.generator_steps = self.critic_steps = (
+            0  # critic_steps: since G's last
+        )
         self.observing = True  # the logger's callback says at which steps the figures are wanted
         self.observations: Terms = {}
         self.ema_generator: nn.Module | None = None
@@ -146,7 +166,9 @@ class GAN(LightningModule, metaclass=_Assembled):
         real_says = self.score(batch["real"], batch) if self.loss.needs_real or matching else None
         terms = self.loss.generator(fake_says.logits, real_says.logits if real_says else None)
         if matching:
-            terms["feature_matching"] = feature_matching(cast(Judgement, real_says).features, fake_says.features)
+            terms["feature_matching"] = feature_matching(
+                cast(Judgement, real_says).features, fake_says.features
+            )
         return terms
 
     def advance(self, samples_seen: int) -> bool:
@@ -219,8 +241,11 @@ class GAN(LightningModule, metaclass=_Assembled):
         batch = self._complete_batch(batch)
         samples = len(batch["real"]) * world_size()
         self.observations = {}
-        {"alternating": self._alternating, "generator_first": self._generator_first,
-         "simultaneous": self._simultaneous}[self.update](batch, self._generator_plays, samples)
+        {
+            "alternating": self._alternating,
+            "generator_first": self._generator_first,
+            "simultaneous": self._simultaneous,
+        }[self.update](batch, self._generator_plays, samples)
         self._judged = None
         self.iteration += 1
         self.samples_seen += samples
@@ -261,7 +286,10 @@ class GAN(LightningModule, metaclass=_Assembled):
             self._zero(player)
         for part, fake in zip(self._micro_batches(batch), self._fakes(batch, with_graph=True), strict=True):
             self._scored = {}
-            game: dict[Player, Terms] = {"discriminator": self._discriminator_terms(part, fake), "generator": self.generator_terms(part, fake)}
+            game: dict[Player, Terms] = {
+                "discriminator": self._discriminator_terms(part, fake),
+                "generator": self.generator_terms(part, fake),
+            }
             self._scored = None
             for player in reversed(PLAYERS):
                 totals[player] = self._total(player, game[player])
@@ -292,14 +320,20 @@ class GAN(LightningModule, metaclass=_Assembled):
             self._turn("generator", batch, fakes)
         self._after_generator(samples, self._pending[0] if self._pending else None)
 
-    def _turn(self, player: Player, batch: Batch, fakes: list[Tensor] | None, only: str = "", leave_out: str = "") -> Tensor:
+    def _turn(
+        self, player: Player, batch: Batch, fakes: list[Tensor] | None, only: str = "", leave_out: str = ""
+    ) -> Tensor:
         """One optimiser step of one player; returns its total, averaged over ranks."""
         self._zero(player)
         total = torch.zeros((), device=self.device)
         for index, part in enumerate(self._micro_batches(batch)):
             fake = fakes[index] if fakes is not None else self.generate(part)
             self._scored = {}
-            terms = self._discriminator_terms(part, fake) if player == "discriminator" else self.generator_terms(part, fake)
+            terms = (
+                self._discriminator_terms(part, fake)
+                if player == "discriminator"
+                else self.generator_terms(part, fake)
+            )
             self._scored = None
             part_total = self._total(player, terms, only, leave_out)
             self._backward(player, part_total)
@@ -315,10 +349,18 @@ class GAN(LightningModule, metaclass=_Assembled):
         if self.regularizer.term_names:
             real_logits = self._judged[0].logits if self._judged else ()
             with torch.autocast(self.device.type, enabled=False), _eager(self.discriminator):
-                exact = {key: value.float() if value.is_floating_point() else value for key, value in batch.items()}
-                scale = self.magnification()  # scaled by it, a sample is as far from others as the pictures they stand for
-                terms |= self.regularizer.terms(lambda x: self.discriminate(x / scale if scale != 1 else x, exact).logits,
-                                                exact["real"] * scale, fake.detach().float() * scale, real_logits)
+                exact = {
+                    key: value.float() if value.is_floating_point() else value for key, value in batch.items()
+                }
+                scale = (
+                    self.magnification()
+                )  # scaled by it, a sample is as far from others as the pictures they stand for
+                terms |= self.regularizer.terms(
+                    lambda x: self.discriminate(x / scale if scale != 1 else x, exact).logits,
+                    exact["real"] * scale,
+                    fake.detach().float() * scale,
+                    real_logits,
+                )
         if self.observing and self._judged:
             self._observe_judgements(*self._judged)
         return terms
@@ -338,9 +380,11 @@ class GAN(LightningModule, metaclass=_Assembled):
     def _total(self, player: Player, terms: Terms, only: str = "", leave_out: str = "") -> Tensor:
         weights = self.weights[player]
         if terms.keys() != weights.keys():
-            raise ConfigError(f"{player}: terms {_listed(terms)} and weights {_listed(weights)} must have the same names; "
-                              f"without a weight: {_listed(terms.keys() - weights.keys())}; "
-                              f"without a term: {_listed(weights.keys() - terms.keys())}")
+            raise ConfigError(
+                f"{player}: terms {_listed(terms)} and weights {_listed(weights)} must have the same names; "
+                f"without a weight: {_listed(terms.keys() - weights.keys())}; "
+                f"without a term: {_listed(weights.keys() - terms.keys())}"
+            )
         if self.observing:
             self.observations |= {f"{player}/{name}": term.detach() for name, term in terms.items()}
         counted = [name for name in terms if name != leave_out and only in ("", name)]
@@ -366,8 +410,13 @@ class GAN(LightningModule, metaclass=_Assembled):
     # ---- optimisation -----------------------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        return [optimizers.create([p for p in getattr(self, player).parameters() if p.requires_grad], **self.optimizer_settings[player])
-                for player in PLAYERS]
+        return [
+            optimizers.create(
+                [p for p in getattr(self, player).parameters() if p.requires_grad],
+                **self.optimizer_settings[player],
+            )
+            for player in PLAYERS
+        ]
 
     def _parameters_of(self, player: Player) -> list[nn.Parameter]:
         return [p for group in self._optimizer(player).param_groups for p in group["params"]]
@@ -396,7 +445,9 @@ class GAN(LightningModule, metaclass=_Assembled):
     def _backward(self, player: Player, total: Tensor, retain_graph: bool = False) -> None:
         scaler = self._scaler
         loss = total / self.accumulate
-        (scaler.scale(loss) if scaler else loss).backward(inputs=self._parameters_of(player), retain_graph=retain_graph)
+        (scaler.scale(loss) if scaler else loss).backward(
+            inputs=self._parameters_of(player), retain_graph=retain_graph
+        )
 
     def _ready(self, player: Player, total: Tensor) -> tuple[Tensor, Tensor]:
         """Averages gradients and total over ranks, unscales, measures and clips; returns (true where all is finite, total)."""
@@ -449,13 +500,21 @@ class GAN(LightningModule, metaclass=_Assembled):
             raise NonFinite(self._diagnosis())
 
     def _diagnosis(self) -> str:
-        terms = [name for name, value in self.observations.items() if not torch.isfinite(torch.as_tensor(value))]
-        gradients = [name for name, p in self.named_parameters() if p.grad is not None and not torch.isfinite(p.grad).all()]
+        terms = [
+            name for name, value in self.observations.items() if not torch.isfinite(torch.as_tensor(value))
+        ]
+        gradients = [
+            name
+            for name, p in self.named_parameters()
+            if p.grad is not None and not torch.isfinite(p.grad).all()
+        ]
         culprit = (terms or gradients or ["a total"])[0]
         player = culprit.split("/")[0].split(".")[0]
-        return (f"{player}: {culprit} is not finite after {self.samples_seen} samples ({len(gradients)} gradient tensors, first "
-                f"{gradients[0] if gradients else 'none'}); stopped before the update, all parameters are as they were. "
-                f"Lower the learning rate, add a regulariser (regularizer=r1_r2) or use trainer.precision=32-true")
+        return (
+            f"{player}: {culprit} is not finite after {self.samples_seen} samples ({len(gradients)} gradient tensors, first "
+            f"{gradients[0] if gradients else 'none'}); stopped before the update, all parameters are as they were. "
+            f"Lower the learning rate, add a regulariser (regularizer=r1_r2) or use trainer.precision=32-true"
+        )
 
     def _after_discriminator(self, total: Tensor) -> None:
         self.regularizer.after_step(self.discriminator)
@@ -472,7 +531,9 @@ class GAN(LightningModule, metaclass=_Assembled):
         self.generator_steps += 1
         if self.average and self.ema_generator is not None:
             on_device = finite if finite is not None and finite.device.type != "cpu" else None
-            self.average.update(self.ema_generator, self.generator, max(fresh, samples), on_device, self.averaged_parameters)
+            self.average.update(
+                self.ema_generator, self.generator, max(fresh, samples), on_device, self.averaged_parameters
+            )
 
     # ---- figures ----------------------------------------------------------------------------------------------------
 
@@ -482,12 +543,18 @@ class GAN(LightningModule, metaclass=_Assembled):
             logits = judgement.logits
             scales = logits if isinstance(logits, tuple) else (logits,)
             self.observations[f"discriminator/logit_{name}"] = torch.stack([s.mean() for s in scales]).mean()
-            self.observations[f"discriminator/accuracy_{name}"] = torch.stack([(sign * s > 0).float().mean() for s in scales]).mean()
+            self.observations[f"discriminator/accuracy_{name}"] = torch.stack(
+                [(sign * s > 0).float().mean() for s in scales]
+            ).mean()
 
     def figures(self) -> dict[str, float]:
         """The last step's figures, averaged over ranks; the one place where the host waits for the device."""
         names = sorted(self.observations)
-        values = torch.stack([self.observations[name].float().reshape(()) for name in names]) if names else torch.zeros(0)
+        values = (
+            torch.stack([self.observations[name].float().reshape(()) for name in names])
+            if names
+            else torch.zeros(0)
+        )
         average_([values])
         found = dict(zip(names, values.tolist(), strict=True))
         mean, square = cast(Tensor, self.discriminator_loss_moments).tolist()
@@ -514,25 +581,43 @@ class GAN(LightningModule, metaclass=_Assembled):
 
     def _refuse_what_cannot_be_right(self) -> None:
         layers = list(self.discriminator.modules())
-        batch_norms = [m for m in layers if isinstance(m, nn.modules.batchnorm._BatchNorm)
-                       and not isinstance(m, nn.modules.instancenorm._InstanceNorm)]
+        batch_norms = [
+            m
+            for m in layers
+            if isinstance(m, nn.modules.batchnorm._BatchNorm)
+            and not isinstance(m, nn.modules.instancenorm._InstanceNorm)
+        ]
         if self.regularizer.per_sample and batch_norms:
-            raise ConfigError("a penalty on each sample's gradient cannot be right on a discriminator with batch norm, which mixes the "
-                              "samples (Gulrajani et al. 2017, sec. 4): set model.discriminator.norm to none, layer or instance, or regularizer=none")
+            raise ConfigError(
+                "a penalty on each sample's gradient cannot be right on a discriminator with batch norm, which mixes the "
+                "samples (Gulrajani et al. 2017, sec. 4): set model.discriminator.norm to none, layer or instance, or regularizer=none"
+            )
         if isinstance(layers[-1], nn.Sigmoid):
             raise ConfigError("the discriminator ends in a sigmoid, but losses take logits: drop the sigmoid")
         if self.loss.needs_lipschitz and not self.regularizer.bounds_critic:
-            raise ConfigError("loss=wasserstein on a critic that nothing bounds has no minimum: add regularizer=gradient_penalty, "
-                              "weight_clipping or spectral_norm")
+            raise ConfigError(
+                "loss=wasserstein on a critic that nothing bounds has no minimum: add regularizer=gradient_penalty, "
+                "weight_clipping or spectral_norm"
+            )
         if self.loss.needs_real and self.discriminator_update == "separate":
-            raise ConfigError("a relativistic loss scores real and fake together: set model.discriminator_update to joint or concatenated")
-        if self.generator_batch_factor > 1 and (not self.fresh_fake or self.loss.needs_real or self.update == "simultaneous"):
-            raise ConfigError("model.generator_batch_factor > 1 needs model.fresh_fake=true, an update that is not simultaneous and a loss "
-                              "that is not relativistic: G's batch has no real partner for each fake")
+            raise ConfigError(
+                "a relativistic loss scores real and fake together: set model.discriminator_update to joint or concatenated"
+            )
+        if self.generator_batch_factor > 1 and (
+            not self.fresh_fake or self.loss.needs_real or self.update == "simultaneous"
+        ):
+            raise ConfigError(
+                "model.generator_batch_factor > 1 needs model.fresh_fake=true, an update that is not simultaneous and a loss "
+                "that is not relativistic: G's batch has no real partner for each fake"
+            )
 
     def get_extra_state(self) -> dict[str, int]:
-        return {"iteration": self.iteration, "samples_seen": self.samples_seen,
-                "generator_steps": self.generator_steps, "critic_steps": self.critic_steps}
+        return {
+            "iteration": self.iteration,
+            "samples_seen": self.samples_seen,
+            "generator_steps": self.generator_steps,
+            "critic_steps": self.critic_steps,
+        }
 
     def set_extra_state(self, state: dict[str, int]) -> None:
         for name, value in state.items():
@@ -546,7 +631,9 @@ class GAN(LightningModule, metaclass=_Assembled):
         live = self.generator
         self.generator = self.ema_generator if self.ema_generator is not None else live
         was_training = self.generator.training
-        before = [buffer.clone() for buffer in self.generator.buffers()]  # batch statistics would move running ones
+        before = [
+            buffer.clone() for buffer in self.generator.buffers()
+        ]  # batch statistics would move running ones
         self.generator.train(self.batch_statistics)
         self.advance(self.samples_seen)
         try:
@@ -558,8 +645,15 @@ class GAN(LightningModule, metaclass=_Assembled):
             self.generator.train(was_training)
             self.generator = live
 
-    def sample(self, n: int, *, seed: int = 0, condition: Tensor | int | list[int] | None = None, latent: Tensor | None = None,
-               chunk: int = 256) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        condition: Tensor | int | list[int] | None = None,
+        latent: Tensor | None = None,
+        chunk: int = 256,
+    ) -> Tensor:
         """[n, ...] samples on the CPU, pictures in [-1, 1], a function of (weights, seed, condition) alone.
 
         condition: a class for all, one for each, or None: the classes in turn. latent [n, *size] replaces the seed's.
@@ -569,11 +663,17 @@ class GAN(LightningModule, metaclass=_Assembled):
         batch = self.sample_batch(n, seed, condition, latent)
         with torch.random.fork_rng(devices=[]), self.averaged():
             chance.seed_default(chance.mix(seed, "sample"), self.device)
-            parts = [self.generate({key: value[i : i + chunk].to(self.device) for key, value in batch.items()}).float().cpu()
-                     for i in range(0, n, chunk)]
+            parts = [
+                self.generate({key: value[i : i + chunk].to(self.device) for key, value in batch.items()})
+                .float()
+                .cpu()
+                for i in range(0, n, chunk)
+            ]
         return torch.cat(parts)
 
-    def sample_batch(self, n: int, seed: int, condition: Tensor | int | list[int] | None, latent: Tensor | None) -> Batch:
+    def sample_batch(
+        self, n: int, seed: int, condition: Tensor | int | list[int] | None, latent: Tensor | None
+    ) -> Batch:
         """What `generate` needs for n samples: latents of the seed, conditions as asked."""
         batch: Batch = {}
         if self.latent:
@@ -595,7 +695,9 @@ class GAN(LightningModule, metaclass=_Assembled):
 def feature_matching(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
     """|| E f(real) - E f(fake) ||^2 of D's last features (Salimans et al. 2016, sec. 3.1)."""
     if not real:
-        raise ConfigError("weights.generator.feature_matching came, but this discriminator returns no features; drop the weight")
+        raise ConfigError(
+            "weights.generator.feature_matching came, but this discriminator returns no features; drop the weight"
+        )
     return (real[-1].detach().float().mean(0) - fake[-1].float().mean(0)).square().sum()
 
 
@@ -615,7 +717,11 @@ def _frozen(network: nn.Module) -> Iterator[None]:
 @contextmanager
 def _eager(network: nn.Module) -> Iterator[None]:
     """Compiled modules run as written within it: compiled graphs have no double backward."""
-    compiled = [(module, module._compiled_call_impl) for module in network.modules() if module._compiled_call_impl is not None]
+    compiled = [
+        (module, module._compiled_call_impl)
+        for module in network.modules()
+        if module._compiled_call_impl is not None
+    ]
     for module, _ in compiled:
         module._compiled_call_impl = None
     try:
@@ -631,7 +737,10 @@ def _halves(judgement: Judgement) -> tuple[Judgement, Judgement]:
             return value.chunk(2)[index]
 
         logits = judgement.logits
-        return Judgement(tuple(map(part, logits)) if isinstance(logits, tuple) else part(logits), tuple(map(part, judgement.features)))
+        return Judgement(
+            tuple(map(part, logits)) if isinstance(logits, tuple) else part(logits),
+            tuple(map(part, judgement.features)),
+        )
 
     return half(0), half(1)
 

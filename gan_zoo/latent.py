@@ -26,22 +26,34 @@ class Latent:
 
     def draw(self, n: int, device: torch.device) -> Tensor:
         """This rank's z of the current training step, [n, *size]."""
-        return self._shaped(n, lambda shape: chance.normal_rows(shape, device), lambda shape: chance.uniform_rows(shape, device))
+        return self._shaped(
+            n,
+            lambda shape: chance.normal_rows(shape, device),
+            lambda shape: chance.uniform_rows(shape, device),
+        )
 
     def fixed(self, n: int, seed: int) -> Tensor:
         """[n, *size] on the CPU, a function of seed alone; the first n of a longer draw are the same."""
         generator = torch.Generator().manual_seed(chance.mix(seed, "latent"))
-        return self._shaped(n, lambda shape: torch.stack([torch.randn(shape[1:], generator=generator) for _ in range(n)]),
-                            lambda shape: torch.stack([torch.rand(shape[1:], generator=generator) for _ in range(n)]))
+        return self._shaped(
+            n,
+            lambda shape: torch.stack([torch.randn(shape[1:], generator=generator) for _ in range(n)]),
+            lambda shape: torch.stack([torch.rand(shape[1:], generator=generator) for _ in range(n)]),
+        )
 
-    def _shaped(self, n: int, normal: Callable[[list[int]], Tensor], uniform: Callable[[list[int]], Tensor]) -> Tensor:
+    def _shaped(
+        self, n: int, normal: Callable[[list[int]], Tensor], uniform: Callable[[list[int]], Tensor]
+    ) -> Tensor:
         shape = [n, *self.shape]
         if self.law == "normal":
             return normal(shape)
         if self.law == "sphere":
             return on_sphere(normal(shape))
-        low, high = {"uniform": (-1.0, 1.0), "unit_uniform": (0.0, 1.0),
-                     "unit_variance_uniform": (-math.sqrt(3), math.sqrt(3))}[self.law]
+        low, high = {
+            "uniform": (-1.0, 1.0),
+            "unit_uniform": (0.0, 1.0),
+            "unit_variance_uniform": (-math.sqrt(3), math.sqrt(3)),
+        }[self.law]
         return low + (high - low) * uniform(shape)
 
 
@@ -67,5 +79,7 @@ def spherical(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
     if angle.sin() < 1e-4:
         return straight(a, b, share)
     weight = share.view(-1, *[1] * a.dim())
-    direction = (torch.sin((1 - weight) * angle) * (a / norms[0]) + torch.sin(weight * angle) * (b / norms[1])) / angle.sin()
+    direction = (
+        torch.sin((1 - weight) * angle) * (a / norms[0]) + torch.sin(weight * angle) * (b / norms[1])
+    ) / angle.sin()
     return direction * torch.lerp(norms[0], norms[1], weight)

@@ -17,7 +17,9 @@ from gan_zoo.run import DIRECTORY_VARIABLE, new_directory
 
 def is_child() -> bool:
     """Whether torchrun, SLURM or this module started this process as one of several."""
-    return "LOCAL_RANK" in os.environ or ("SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1)
+    return "LOCAL_RANK" in os.environ or (
+        "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1
+    )
 
 
 def launch(config: dict[str, Any], overrides: list[str]) -> int:
@@ -26,14 +28,27 @@ def launch(config: dict[str, Any], overrides: list[str]) -> int:
     Each process composes the same config; the directory is chosen here, once. With trainer.nodes > 1 start the same command
     under torchrun or SLURM on each node instead: see docs/several_machines.md.
     """
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # its report of a failure is ours, below
+    logging.getLogger("torch.distributed.elastic").setLevel(
+        logging.CRITICAL
+    )  # its report of a failure is ours, below
     directory = config["resume"] or str(new_directory(config))
-    settings = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=config["trainer"]["devices"], run_id="gan_zoo", rdzv_backend="c10d",
-                            rdzv_endpoint="localhost:0", max_restarts=0, monitor_interval=0.2, start_method="spawn")
+    settings = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=config["trainer"]["devices"],
+        run_id="gan_zoo",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        monitor_interval=0.2,
+        start_method="spawn",
+    )
     before = dict(os.environ)
     if not config["resume"]:
         os.environ[DIRECTORY_VARIABLE] = directory
-    os.environ["OMP_NUM_THREADS"] = str(config["trainer"]["threads"] or max(1, (os.cpu_count() or 1) // config["trainer"]["devices"]))
+    os.environ["OMP_NUM_THREADS"] = str(
+        config["trainer"]["threads"] or max(1, (os.cpu_count() or 1) // config["trainer"]["devices"])
+    )
     try:
         elastic_launch(settings, sys.executable)("-m", "gan_zoo.train", *overrides)
         return 0
@@ -54,6 +69,10 @@ def _told(failure: ChildFailedError, directory: str) -> int:
     if code in (2, 3, 130, 143):  # that process has said why itself
         return code
     cause = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-    print(f"error: process {rank} of the run (pid {first.pid}) ended {cause}, so the others were ended too; "
-          f"go on from the last checkpoint by resume={directory}", file=sys.stderr, flush=True)
+    print(
+        f"error: process {rank} of the run (pid {first.pid}) ended {cause}, so the others were ended too; "
+        f"go on from the last checkpoint by resume={directory}",
+        file=sys.stderr,
+        flush=True,
+    )
     return 1

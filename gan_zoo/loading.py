@@ -36,7 +36,9 @@ def build(config: dict[str, Any], model: type[GAN] | None = None) -> GAN:
     settings = {key: value for key, value in config["model"].items() if key not in ("name", "_target_")}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(chance.mix(config["seed"], "initial weights"))
-        gan: GAN = kind(loss=config["loss"], regularizer=config["regularizer"], seed=config["seed"], **settings)
+        gan: GAN = kind(
+            loss=config["loss"], regularizer=config["regularizer"], seed=config["seed"], **settings
+        )
         return gan
 
 
@@ -44,7 +46,11 @@ def described(config: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint or export says of itself: enough to build the model again, as plain values."""
     kept = {key: config[key] for key in ("model", "loss", "regularizer", "seed")}
     kept["data"] = {key: config["data"][key] for key in DATA}
-    return {"gan_zoo": __version__, "model": config["model"].get("name") or config["model"]["_target_"], "config": kept}
+    return {
+        "gan_zoo": __version__,
+        "model": config["model"].get("name") or config["model"]["_target_"],
+        "config": kept,
+    }
 
 
 # ---- loading ------------------------------------------------------------------------------------------------
@@ -64,15 +70,21 @@ def load(path: str | Path, model: type[GAN] | None = None, device: str = "cpu") 
     try:
         return gan.to(device).eval()
     except (RuntimeError, AssertionError) as failure:
-        raise ConfigError(f"device: {device!r} came, which cannot be used here ({_first_line(failure)}); use cpu") from failure
+        raise ConfigError(
+            f"device: {device!r} came, which cannot be used here ({_first_line(failure)}); use cpu"
+        ) from failure
 
 
 def local(path: str | Path) -> Path:
     """`path`, if something is there; CheckpointError, since nothing is fetched, for addresses."""
     if "://" in str(path):
-        raise CheckpointError(f"{path}: an address came, only local paths are read; download it first and give the path")
+        raise CheckpointError(
+            f"{path}: an address came, only local paths are read; download it first and give the path"
+        )
     if not os.path.exists(path):  # Path.exists raises for names that are too long
-        raise CheckpointError(f"{path}: not found; give a run directory, a .ckpt file or an export's directory")
+        raise CheckpointError(
+            f"{path}: not found; give a run directory, a .ckpt file or an export's directory"
+        )
     return Path(path)
 
 
@@ -87,8 +99,10 @@ def checkpoint_in(path: Path) -> Path:
         return last
     except CheckpointError:
         if not checkpoint.all_of(folder):
-            raise CheckpointError(f"{path}: holds no checkpoint and no {SETTINGS}; give a run directory, a .ckpt file or an "
-                                  f"export's directory") from None
+            raise CheckpointError(
+                f"{path}: holds no checkpoint and no {SETTINGS}; give a run directory, a .ckpt file or an "
+                f"export's directory"
+            ) from None
         return checkpoint.newest_good(folder)[0]
 
 
@@ -107,12 +121,20 @@ def state_of(content: dict[str, Any], path: Path) -> dict[str, Any]:
     """The tensors by name and the counters of a checkpoint's content; CheckpointError where they are something else."""
     state = content.get("state")
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
-        raise CheckpointError(f"{path}: state: {shown(state)} came, tensors by name were wanted; use another checkpoint")
+        raise CheckpointError(
+            f"{path}: state: {shown(state)} came, tensors by name were wanted; use another checkpoint"
+        )
     for name, value in state.items():
         if name == "_extra_state":
             _refuse_counters(value, path)
-        elif type(value) not in (Tensor, nn.Parameter) or value.layout != torch.strided or value.device.type != "cpu":
-            raise CheckpointError(f"{path}: {name} is a {type(value).__name__}, a plain tensor was wanted; use another checkpoint")
+        elif (
+            type(value) not in (Tensor, nn.Parameter)
+            or value.layout != torch.strided
+            or value.device.type != "cpu"
+        ):
+            raise CheckpointError(
+                f"{path}: {name} is a {type(value).__name__}, a plain tensor was wanted; use another checkpoint"
+            )
     if "_extra_state" not in state:
         raise CheckpointError(f"{path}: it does not say how many samples were seen; use another checkpoint")
     return state
@@ -121,8 +143,10 @@ def state_of(content: dict[str, Any], path: Path) -> dict[str, Any]:
 def _refuse_counters(value: Any, path: Path) -> None:
     fits = isinstance(value, dict) and value.keys() == COUNTERS
     if not fits or not all(type(number) is int and 0 <= number < 2**63 for number in value.values()):
-        raise CheckpointError(f"{path}: counters: {shown(value)} came, {', '.join(sorted(COUNTERS))} were wanted, each an integer "
-                              f">= 0; use another checkpoint")
+        raise CheckpointError(
+            f"{path}: counters: {shown(value)} came, {', '.join(sorted(COUNTERS))} were wanted, each an integer "
+            f">= 0; use another checkpoint"
+        )
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -154,8 +178,18 @@ def _tensors(file: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{file}: there is no such file; an export holds {SETTINGS} and {WEIGHTS}")
     try:
         return dict(load_file(file))
-    except (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as failure:
-        raise CheckpointError(f"{file}: not a safetensors file that can be read ({_first_line(failure)}); get it again") from failure
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        SafetensorError,
+    ) as failure:
+        raise CheckpointError(
+            f"{file}: not a safetensors file that can be read ({_first_line(failure)}); get it again"
+        ) from failure
 
 
 def _described_in(content: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -166,12 +200,19 @@ def _described_in(content: dict[str, Any], path: Path) -> dict[str, Any]:
         problems: list[str] = []
         data = config.get("data")
         for key in DATA:
-            coerce(data.get(key) if isinstance(data, dict) else None, DATA_ARGUMENTS[key], f"data.{key}", problems)
+            coerce(
+                data.get(key) if isinstance(data, dict) else None,
+                DATA_ARGUMENTS[key],
+                f"data.{key}",
+                problems,
+            )
         for key in ("gan_zoo", "model"):
             coerce(content.get(key), str, key, problems)
         raise_if(problems)
     except ConfigError as failure:
-        raise CheckpointError(f"{path}: does not say what it holds: {failure}; use a file that gan_zoo wrote") from failure
+        raise CheckpointError(
+            f"{path}: does not say what it holds: {failure}; use a file that gan_zoo wrote"
+        ) from failure
     return {"gan_zoo": content["gan_zoo"], "model": content["model"], "config": config}
 
 
@@ -180,8 +221,10 @@ def _rebuilt(content: dict[str, Any], path: Path, model: type[GAN] | None) -> GA
     config, state = content["config"], content["state"]
     settings = config.get("model")
     if model is None and isinstance(settings, dict) and "_target_" in settings:
-        raise CheckpointError(f"{path}: holds a model from outside gan_zoo, {shown(settings['_target_'])}; classes are never "
-                              f"imported by a file's word: give it as load(path, model=MyGAN)")
+        raise CheckpointError(
+            f"{path}: holds a model from outside gan_zoo, {shown(settings['_target_'])}; classes are never "
+            f"imported by a file's word: give it as load(path, model=MyGAN)"
+        )
     try:
         config = configs.validate_parts(config, ("model", "loss", "regularizer", "seed"), model)
         if model is None:
@@ -193,7 +236,9 @@ def _rebuilt(content: dict[str, Any], path: Path, model: type[GAN] | None) -> GA
     except _Misfit as misfit:
         raise CheckpointError(f"{path}: its weights do not fit the model it names: {misfit}") from misfit
     except Exception as failure:  # the settings are a stranger's: a constructor may fail in any way
-        raise CheckpointError(f"{path}: the model it describes cannot be built here: {_words_of(failure)}") from failure
+        raise CheckpointError(
+            f"{path}: the model it describes cannot be built here: {_words_of(failure)}"
+        ) from failure
 
 
 class _Misfit(ValueError):
@@ -202,9 +247,14 @@ class _Misfit(ValueError):
 
 def _refuse_misfit(gan: GAN, state: dict[str, Any]) -> None:
     own = gan.state_dict()
-    wrong = [f"{name} is missing" for name in own if name not in state] + [f"{name} is not known" for name in state if name not in own]
-    wrong += [f"{name} is {_shape(state[name])}, {_shape(own[name])} was wanted"
-              for name in own if name in state and not _alike(own[name], state[name])]
+    wrong = [f"{name} is missing" for name in own if name not in state] + [
+        f"{name} is not known" for name in state if name not in own
+    ]
+    wrong += [
+        f"{name} is {_shape(state[name])}, {_shape(own[name])} was wanted"
+        for name in own
+        if name in state and not _alike(own[name], state[name])
+    ]
     if wrong:
         raise _Misfit("; ".join(wrong[:3]) + (f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""))
 
@@ -253,7 +303,11 @@ def _first_line(failure: BaseException) -> str:
 def export(gan: GAN, folder: Path, description: dict[str, Any], card: str) -> None:
     """Writes weights (safetensors), settings (JSON) and a model card; `load` reads them back bit for bit."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: value.contiguous().clone() for name, value in gan.state_dict().items() if isinstance(value, Tensor)}
+    tensors = {
+        name: value.contiguous().clone()
+        for name, value in gan.state_dict().items()
+        if isinstance(value, Tensor)
+    }
     save_file(tensors, folder / WEIGHTS)
     settings = {"format": checkpoint.FORMAT, **description, "counters": gan.get_extra_state()}
     (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
@@ -269,8 +323,10 @@ def initialise_from(gan: GAN, path: str | Path) -> tuple[list[str], list[str]]:
     own = {name: value for name, value in gan.state_dict().items() if isinstance(value, Tensor)}
     matched = [name for name, value in own.items() if _alike(value, source.get(name))]
     if not {name for name, _ in gan.named_parameters()} & set(matched):  # every GAN has buffers that match
-        raise CheckpointError(f"{path}: no weight has the name and shape of one of this {type(gan).__name__}; "
-                              f"choose the same model and size")
+        raise CheckpointError(
+            f"{path}: no weight has the name and shape of one of this {type(gan).__name__}; "
+            f"choose the same model and size"
+        )
     gan.load_state_dict({**gan.state_dict(), **{name: source[name] for name in matched}})
     return matched, [name for name in own if name not in matched]
 

@@ -38,7 +38,9 @@ class Labels:
     def __post_init__(self) -> None:
         for name, law in (("real", self.real), ("fake", self.fake)):
             if isinstance(law, tuple) and (len(law) != 2 or law[0] > law[1]):
-                raise ConfigError(f"loss.labels.{name} must be a number, or a range as [lowest, highest]; got {list(law)}")
+                raise ConfigError(
+                    f"loss.labels.{name} must be a number, or a range as [lowest, highest]; got {list(law)}"
+                )
         if not 0 <= self.flip <= 1:
             raise ConfigError(f"loss.labels.flip is a share from 0 to 1 of labels exchanged, got {self.flip}")
 
@@ -64,7 +66,11 @@ def _scales(logits: Logits) -> tuple[Tensor, ...]:
 
 
 def _sum(parts: list[Terms]) -> Terms:
-    return {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]} if len(parts) > 1 else parts[0]
+    return (
+        {name: torch.stack([part[name] for part in parts]).sum() for name in parts[0]}
+        if len(parts) > 1
+        else parts[0]
+    )
 
 
 class Loss:
@@ -76,18 +82,24 @@ class Loss:
 
     def __init__(self, labels: Labels | None = None) -> None:
         if labels is not None and not self.takes_labels:
-            raise ConfigError(f"loss.labels came, but {type(self).__name__} has no labels to change; "
-                              f"set loss.labels to null or choose non_saturating, minimax or least_squares")
+            raise ConfigError(
+                f"loss.labels came, but {type(self).__name__} has no labels to change; "
+                f"set loss.labels to null or choose non_saturating, minimax or least_squares"
+            )
         self.labels = labels or Labels()
 
     def discriminator(self, real: Logits, fake: Logits) -> Terms:
         """D's terms: `real` and `fake`, or one `adversarial` where both are needed at once."""
-        return _sum([self.discriminator_scale(r, f) for r, f in zip(_scales(real), _scales(fake), strict=True)])
+        return _sum(
+            [self.discriminator_scale(r, f) for r, f in zip(_scales(real), _scales(fake), strict=True)]
+        )
 
     def generator(self, fake: Logits, real: Logits | None = None) -> Terms:
         """G's term `adversarial`."""
         reals = _scales(real) if real is not None else (None,) * len(_scales(fake))
-        return _sum([{"adversarial": self.generator_scale(f, r)} for f, r in zip(_scales(fake), reals, strict=True)])
+        return _sum(
+            [{"adversarial": self.generator_scale(f, r)} for f, r in zip(_scales(fake), reals, strict=True)]
+        )
 
     def fake(self, logits: Logits) -> Tensor:
         """What D minimises on further samples it must reject (mismatched pairs, say)."""
@@ -111,7 +123,10 @@ class NonSaturating(Loss):
     takes_labels = True
 
     def discriminator_scale(self, r: Tensor, f: Tensor) -> Terms:
-        return {"real": _cross_entropy(r, self.labels.draw(r, True)), "fake": _cross_entropy(f, self.labels.draw(f, False))}
+        return {
+            "real": _cross_entropy(r, self.labels.draw(r, True)),
+            "fake": _cross_entropy(f, self.labels.draw(f, False)),
+        }
 
     def generator_scale(self, f: Tensor, r: Tensor | None) -> Tensor:
         return F.softplus(-f).mean()
@@ -137,7 +152,10 @@ class LeastSquares(Loss):
         self.c = c
 
     def discriminator_scale(self, r: Tensor, f: Tensor) -> Terms:
-        return {"real": F.mse_loss(r, self.labels.draw(r, True)), "fake": F.mse_loss(f, self.labels.draw(f, False))}
+        return {
+            "real": F.mse_loss(r, self.labels.draw(r, True)),
+            "fake": F.mse_loss(f, self.labels.draw(f, False)),
+        }
 
     def generator_scale(self, f: Tensor, r: Tensor | None) -> Tensor:
         return (f - self.c).square().mean()
@@ -187,7 +205,9 @@ class Relativistic(Loss):
 
     needs_real = True
 
-    def __init__(self, score: Callable[[Tensor], Tensor], average: bool, labels: Labels | None = None) -> None:
+    def __init__(
+        self, score: Callable[[Tensor], Tensor], average: bool, labels: Labels | None = None
+    ) -> None:
         super().__init__(labels)
         self.score, self.average = score, average
 
@@ -199,8 +219,10 @@ class Relativistic(Loss):
         return self._preference(f, r)
 
     def fake(self, logits: Logits) -> Tensor:
-        raise ConfigError("this model scores further samples as fake by themselves, which a relativistic loss cannot: "
-                          "choose non_saturating, least_squares, hinge or wasserstein")
+        raise ConfigError(
+            "this model scores further samples as fake by themselves, which a relativistic loss cannot: "
+            "choose non_saturating, least_squares, hinge or wasserstein"
+        )
 
     def _preference(self, better: Tensor, worse: Tensor) -> Tensor:
         if not self.average:
@@ -210,18 +232,29 @@ class Relativistic(Loss):
 
 
 _SIMPLE: dict[str, type[Loss]] = {
-    "non_saturating": NonSaturating, "minimax": Minimax, "least_squares": LeastSquares, "wasserstein": Wasserstein, "hinge": Hinge,
+    "non_saturating": NonSaturating,
+    "minimax": Minimax,
+    "least_squares": LeastSquares,
+    "wasserstein": Wasserstein,
+    "hinge": Hinge,
 }
 _SCORES = {"": _logistic, "_ls": _least_squares_to_one, "_hinge": _hinge_to_one}
 NAMES = (*_SIMPLE, *(f"{kind}{score}" for kind in ("rpgan", "ragan") for score in _SCORES))
 
 
-def create(name: str, labels: dict[str, Any] | None = None, a: float | None = None, b: float | None = None,
-           c: float | None = None) -> Loss:
+def create(
+    name: str,
+    labels: dict[str, Any] | None = None,
+    a: float | None = None,
+    b: float | None = None,
+    c: float | None = None,
+) -> Loss:
     """The loss of a name in NAMES. labels: {real, fake, flip}; a, b, c: the targets of least_squares alone."""
     targets = {key: value for key, value in (("a", a), ("b", b), ("c", c)) if value is not None}
     if targets and name != "least_squares":
-        raise ConfigError(f"loss.{next(iter(targets))} came, which only least_squares has; the loss is {name}")
+        raise ConfigError(
+            f"loss.{next(iter(targets))} came, which only least_squares has; the loss is {name}"
+        )
     if labels and name == "least_squares":  # a side that labels leave alone keeps its target
         labels = {"real": targets.get("b", 1.0), "fake": targets.get("a", 0.0), **labels}
     given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in (labels or {}).items()}

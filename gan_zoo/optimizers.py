@@ -14,12 +14,17 @@ from gan_zoo import schedules
 from gan_zoo.schema import ConfigError
 
 _CLASSES: dict[str, type[torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
 }
 _SCHEDULABLE = ("lr", "momentum", "beta1")
 
 
-def create(parameters: Iterable[nn.Parameter], name: str, lr: float | dict[str, Any], **options: Any) -> torch.optim.Optimizer:
+def create(
+    parameters: Iterable[nn.Parameter], name: str, lr: float | dict[str, Any], **options: Any
+) -> torch.optim.Optimizer:
     """Adam, AdamW, SGD or RMSprop over `parameters`; lr, momentum and beta1 may be schedules of samples seen.
 
     Fused where the optimiser has it: one kernel for all parameters, and a masked step costs no host synchronisation.
@@ -33,9 +38,13 @@ def create(parameters: Iterable[nn.Parameter], name: str, lr: float | dict[str, 
         beta1 = schedules.create(options.pop("beta1"))(0)
         options["betas"] = [beta1, *list(options.get("betas", (0.9, 0.999)))[1:]]
     for key in options.keys() - allowed.keys():
-        raise ConfigError(f"optimizer {name} has no option {key!r}; it takes {', '.join(sorted(allowed.keys() - {'params'}))}")
+        raise ConfigError(
+            f"optimizer {name} has no option {key!r}; it takes {', '.join(sorted(allowed.keys() - {'params'}))}"
+        )
     if "betas" in options:
-        options["betas"] = tuple(float(beta) for beta in options["betas"])  # torch refuses a mix of int and float
+        options["betas"] = tuple(
+            float(beta) for beta in options["betas"]
+        )  # torch refuses a mix of int and float
         if len(options["betas"]) != 2:
             raise ConfigError(f"optimizer {name}: betas are two numbers, got {len(options['betas'])}")
     if isinstance(options.get("momentum"), dict):
@@ -53,11 +62,16 @@ def create(parameters: Iterable[nn.Parameter], name: str, lr: float | dict[str, 
 
 def rates(setting: dict[str, Any]) -> dict[str, schedules.Schedule]:
     """Those of lr, momentum and beta1 that change as training goes on."""
-    return {key: schedules.create(setting[key]) for key in _SCHEDULABLE
-            if key in setting and not schedules.is_constant(setting[key])}
+    return {
+        key: schedules.create(setting[key])
+        for key in _SCHEDULABLE
+        if key in setting and not schedules.is_constant(setting[key])
+    }
 
 
-def set_rates(optimizer: torch.optim.Optimizer, changing: dict[str, schedules.Schedule], samples_seen: int) -> None:
+def set_rates(
+    optimizer: torch.optim.Optimizer, changing: dict[str, schedules.Schedule], samples_seen: int
+) -> None:
     for key, schedule in changing.items():
         for group in optimizer.param_groups:
             if key == "beta1":

@@ -13,7 +13,9 @@ from gan_zoo.schema import ConfigError
 from gan_zoo.wording import shown
 
 LARGEST_FILE, DEEPEST, MOST_NODES = 2**20, 32, 50_000
-_LONG_NUMBER = re.compile(r"[-+0-9_:.]{200,}")  # 1:59:59... in base 60 takes a time that grows with the square
+_LONG_NUMBER = re.compile(
+    r"[-+0-9_:.]{200,}"
+)  # 1:59:59... in base 60 takes a time that grows with the square
 
 
 class _Dumper(yaml.SafeDumper):
@@ -59,7 +61,9 @@ def _limited(text: str, path: Path) -> None:
     for nodes, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
         line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent):
-            raise ConfigError(f"{path}: line {line} holds the alias *{event.anchor}, which a run never writes")
+            raise ConfigError(
+                f"{path}: line {line} holds the alias *{event.anchor}, which a run never writes"
+            )
         if isinstance(event, yaml.ScalarEvent) and _LONG_NUMBER.fullmatch(event.value):
             raise ConfigError(f"{path}: line {line} holds a number of {len(event.value)} characters")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -85,7 +89,9 @@ def refuse_code(config: Any, file: str) -> None:
         _refuse_size(depth, nodes, file)
         if isinstance(value, dict):
             if strange := [name for name in value if not isinstance(name, str)]:
-                raise ConfigError(f"{file}: {key or 'config'} has the key {shown(strange[0])}, a name was wanted")
+                raise ConfigError(
+                    f"{file}: {key or 'config'} has the key {shown(strange[0])}, a name was wanted"
+                )
             left += [(f"{key}.{name}" if key else name, item, depth + 1) for name, item in value.items()]
         elif isinstance(value, list):
             left += [(f"{key}[{number}]", item, depth + 1) for number, item in enumerate(value)]

@@ -26,7 +26,9 @@ def main(argv: list[str] | None = None) -> None:
         profile([text for text in argv if text not in own], **options)
 
 
-def _options(*, steps: PositiveInt = 20, warm_up: PositiveInt = 5, rows: PositiveInt = 15, output: str = "runs/profile") -> None:
+def _options(
+    *, steps: PositiveInt = 20, warm_up: PositiveInt = 5, rows: PositiveInt = 15, output: str = "runs/profile"
+) -> None:
     """Where a step's time goes, for the settings of any run: python -m gan_zoo.profile model=dcgan trainer.threads=1 steps=20.
 
     steps: how many are measured.
@@ -36,7 +38,9 @@ def _options(*, steps: PositiveInt = 20, warm_up: PositiveInt = 5, rows: Positiv
     """
 
 
-def profile(overrides: list[str], *, steps: int = 20, warm_up: int = 5, rows: int = 15, output: str = "runs/profile") -> Path:
+def profile(
+    overrides: list[str], *, steps: int = 20, warm_up: int = 5, rows: int = 15, output: str = "runs/profile"
+) -> Path:
     """Plays `steps` steps under torch's profiler; prints the dearest operators and writes a trace. Returns its path."""
     import torch
     from torch.profiler import ProfilerActivity
@@ -50,7 +54,10 @@ def profile(overrides: list[str], *, steps: int = 20, warm_up: int = 5, rows: in
     torch.set_num_threads(config["trainer"]["threads"])
     gan, data = loading.build(config), data_module(config)
     data.begin(0, gan.batch_plan)
-    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if config["trainer"]["accelerator"] == "gpu" else [])]
+    activities = [
+        ProfilerActivity.CPU,
+        *([ProfilerActivity.CUDA] if config["trainer"]["accelerator"] == "gpu" else []),
+    ]
     watch = _watch(recorded(activities=activities, record_shapes=False), steps, warm_up)
     _play(config, gan, data, watch)
     target = Path(output) / "trace.json"
@@ -58,7 +65,9 @@ def profile(overrides: list[str], *, steps: int = 20, warm_up: int = 5, rows: in
     watch.recorder.export_chrome_trace(str(target))
     sort = "self_cuda_time_total" if len(activities) > 1 else "self_cpu_time_total"
     print(watch.recorder.key_averages().table(sort_by=sort, row_limit=rows, max_name_column_width=40))
-    print(f"{1e3 * watch.seconds / steps:.1f} ms a step under the profiler; trace: {target} (open it in ui.perfetto.dev)")
+    print(
+        f"{1e3 * watch.seconds / steps:.1f} ms a step under the profiler; trace: {target} (open it in ui.perfetto.dev)"
+    )
     return target
 
 
@@ -93,8 +102,18 @@ def _play(config: dict[str, Any], gan: Any, data: Any, watch: Any) -> None:
     quiet()
     gan.observing = False
     wanted = config["trainer"]
-    Trainer(accelerator=wanted["accelerator"], devices=1, precision=wanted["precision"], max_epochs=-1, logger=False, callbacks=[watch],
-            use_distributed_sampler=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False).fit(gan, data)
+    Trainer(
+        accelerator=wanted["accelerator"],
+        devices=1,
+        precision=wanted["precision"],
+        max_epochs=-1,
+        logger=False,
+        callbacks=[watch],
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    ).fit(gan, data)
 
 
 if __name__ == "__main__":

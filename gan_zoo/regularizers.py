@@ -68,7 +68,9 @@ def r2(critic: Critic, fake: Tensor) -> Tensor:
     return r1(critic, fake)
 
 
-def dragan(critic: Critic, real: Tensor, scale: PositiveFloat = 0.5, target: NonNegativeFloat = 1.0) -> Tensor:
+def dragan(
+    critic: Critic, real: Tensor, scale: PositiveFloat = 0.5, target: NonNegativeFloat = 1.0
+) -> Tensor:
     """E (||grad critic(x)|| - target)^2 around the data, x = real + a * scale * std(real) * u, a and u ~ U(0, 1).
 
     Kodali et al. 2017, sec. 2.3 and their code; the step a is drawn for each sample, u for each value.
@@ -87,7 +89,11 @@ def drift(real_logits: Logits) -> Tensor:
 
 def add_spectral_norm(discriminator: nn.Module, skip_last: bool = False, iterations: PositiveInt = 1) -> None:
     """Divides each weight by its largest singular value (Miyato et al. 2018). skip_last: not the output layer."""
-    layers = [m for m in discriminator.modules() if isinstance(m, (nn.Linear, nn.modules.conv._ConvNd, nn.Embedding))]
+    layers = [
+        m
+        for m in discriminator.modules()
+        if isinstance(m, (nn.Linear, nn.modules.conv._ConvNd, nn.Embedding))
+    ]
     for layer in layers[: len(layers) - skip_last]:
         if not torch.nn.utils.parametrize.is_parametrized(layer, "weight"):
             torch.nn.utils.parametrizations.spectral_norm(layer, n_power_iterations=iterations)
@@ -99,8 +105,13 @@ class WeightClipping:
     n_critic is `long` for the first `warm_up` generator steps and at every `every`-th, as in the authors' code.
     """
 
-    def __init__(self, limit: PositiveFloat = 0.01, long: NonNegativeInt = 100, warm_up: NonNegativeInt = 25,
-                 every: PositiveInt = 500) -> None:
+    def __init__(
+        self,
+        limit: PositiveFloat = 0.01,
+        long: NonNegativeInt = 100,
+        warm_up: NonNegativeInt = 25,
+        every: PositiveInt = 500,
+    ) -> None:
         self.limit, self.long, self.warm_up, self.every = limit, long, warm_up, every
 
     def clip(self, discriminator: nn.Module) -> None:
@@ -118,7 +129,11 @@ class WeightClipping:
 _ON_REAL_AND_FAKE = {"gradient_penalty": gradient_penalty}
 _ON_REAL = {"r1": r1, "dragan": dragan}
 _ON_FAKE = {"r2": r2}
-_OTHER: dict[str, Callable[..., Any]] = {"drift": drift, "spectral_norm": add_spectral_norm, "weight_clipping": WeightClipping}
+_OTHER: dict[str, Callable[..., Any]] = {
+    "drift": drift,
+    "spectral_norm": add_spectral_norm,
+    "weight_clipping": WeightClipping,
+}
 PARTS: dict[str, Callable[..., Any]] = {**_ON_REAL_AND_FAKE, **_ON_REAL, **_ON_FAKE, **_OTHER}
 _FILLED_IN = {"critic", "real", "fake", "real_logits", "discriminator"}
 
@@ -176,7 +191,9 @@ def create(parts: dict[str, dict[str, Any] | None] | None = None) -> Regularizer
             raise ConfigError(f"regularizer.parts may hold {', '.join(PARTS)}; got {name!r}")
         allowed = inspect.signature(PARTS[name]).parameters.keys() - _FILLED_IN
         for key in arguments.keys() - allowed:
-            raise ConfigError(f"regularizer.parts.{name} takes {', '.join(sorted(allowed)) or 'no arguments'}; got {key!r}")
+            raise ConfigError(
+                f"regularizer.parts.{name} takes {', '.join(sorted(allowed)) or 'no arguments'}; got {key!r}"
+            )
         _refuse_values(name, arguments)
     return Regularizer(given)
 
@@ -189,4 +206,6 @@ def _refuse_values(name: str, arguments: dict[str, Any]) -> None:
         try:
             TypeAdapter(hints[key]).validate_python(value, strict=True)
         except ValidationError as wrong:
-            raise ConfigError(f"regularizer.parts.{name}.{key}: {value!r} came; {wrong.errors()[0]['msg']}") from None
+            raise ConfigError(
+                f"regularizer.parts.{name}.{key}: {value!r} came; {wrong.errors()[0]['msg']}"
+            ) from None

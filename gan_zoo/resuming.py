@@ -11,9 +11,25 @@ from gan_zoo import config as configs
 from gan_zoo.schema import CheckpointError, ConfigError
 from gan_zoo.signatures import shown
 
-FREE = ("max_samples", "log_every", "sample_every", "checkpoint_every", "resume", "debug", "compile", "logger", "callbacks",
-        "data.root", "data.workers", "data.cache", "data.download", "trainer.accelerator", "trainer.devices", "trainer.nodes",
-        "trainer.timeout")
+FREE = (
+    "max_samples",
+    "log_every",
+    "sample_every",
+    "checkpoint_every",
+    "resume",
+    "debug",
+    "compile",
+    "logger",
+    "callbacks",
+    "data.root",
+    "data.workers",
+    "data.cache",
+    "data.download",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.nodes",
+    "trainer.timeout",
+)
 _MISSING = object()
 
 
@@ -37,8 +53,10 @@ def continued(composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     changes = _differences(saved, config)
     refused = [change for key, change in changes.items() if not key.startswith(FREE)]
     if refused:
-        raise ConfigError(f"{directory} cannot go on with other rules than it was played by: {'; '.join(refused)}. "
-                          f"Start a new run from its weights instead: init_from={directory}")
+        raise ConfigError(
+            f"{directory} cannot go on with other rules than it was played by: {'; '.join(refused)}. "
+            f"Start a new run from its weights instead: init_from={directory}"
+        )
     for key, change in changes.items():
         if key not in ("resume", "output_dir"):
             print(f"changed on resume: {change}")
@@ -48,14 +66,20 @@ def continued(composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
 def _run_directory(name: str) -> Path:
     """`name`, if a run wrote it and going on in it would write nowhere else."""
     if "://" in name:
-        raise CheckpointError(f"{name}: an address came, only local run directories are resumed; download it first")
+        raise CheckpointError(
+            f"{name}: an address came, only local run directories are resumed; download it first"
+        )
     directory = Path(name)
     if not os.path.isfile(directory / "config.yaml"):  # Path.is_file raises for names that are too long
-        raise CheckpointError(f"{directory}: not a run directory (no config.yaml); resume= takes one that gan_zoo.train wrote")
+        raise CheckpointError(
+            f"{directory}: not a run directory (no config.yaml); resume= takes one that gan_zoo.train wrote"
+        )
     for path in directory.rglob("*"):
         if path.is_symlink() and not path.is_dir() and not path.resolve().is_relative_to(directory.resolve()):
-            raise CheckpointError(f"{path}: a link to {os.readlink(path)}, outside of the run, which going on might overwrite; "
-                                  f"put the file itself there, or remove the link")
+            raise CheckpointError(
+                f"{path}: a link to {os.readlink(path)}, outside of the run, which going on might overwrite; "
+                f"put the file itself there, or remove the link"
+            )
     return directory
 
 
@@ -63,12 +87,16 @@ def _distrust(saved: dict[str, Any], composed: dict[str, Any], directory: Path) 
     """CheckpointError for a class that only the saved file names; its callbacks are those of the command line."""
     for group in ("model", "data"):
         if not isinstance(saved.get(group), dict):
-            raise CheckpointError(f"{directory / 'config.yaml'}: {group}: {shown(saved.get(group))} came, keys and values were wanted")
+            raise CheckpointError(
+                f"{directory / 'config.yaml'}: {group}: {shown(saved.get(group))} came, keys and values were wanted"
+            )
         target = saved[group].get("_target_")
         own = group == "data" and isinstance(target, str) and target.startswith("gan_zoo.data.")
         if target is not None and not own and target != composed[group].get("_target_"):
-            raise CheckpointError(f"{directory} names a class from outside gan_zoo, {group}._target_: {shown(target)}; if it is yours, say "
-                                  f"so on the command line, by {group}=... as when the run was started")
+            raise CheckpointError(
+                f"{directory} names a class from outside gan_zoo, {group}._target_: {shown(target)}; if it is yours, say "
+                f"so on the command line, by {group}=... as when the run was started"
+            )
         if own:
             classes.load_data_class(target)
     saved["callbacks"] = composed["callbacks"]
@@ -78,8 +106,14 @@ def _named(overrides: list[str], saved: dict[str, Any]) -> list[str]:
     """Keys that the command line sets; a choice of a group sets all that the group holds."""
     names = [text.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".") for text in overrides]
     groups = [name for name in names if isinstance(saved.get(name), dict)]
-    return [*groups, *(name for name in names if name not in groups and name not in ("resume", "experiment")
-                       and not name.startswith("hydra"))]
+    return [
+        *groups,
+        *(
+            name
+            for name in names
+            if name not in groups and name not in ("resume", "experiment") and not name.startswith("hydra")
+        ),
+    ]
 
 
 def _copied(value: Any) -> Any:
@@ -109,14 +143,21 @@ def _put(config: dict[str, Any], key: str, value: Any) -> None:
 def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in config.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
+        flat |= (
+            _flat(value, f"{prefix}{key}.")
+            if isinstance(value, dict) and value
+            else {f"{prefix}{key}": value}
+        )
     return flat
 
 
 def _differences(saved: dict[str, Any], config: dict[str, Any]) -> dict[str, str]:
     before, after = _flat(saved), _flat(config)
-    return {key: f"{key}: {_said(before, key)} -> {_said(after, key)}"
-            for key in sorted({*before, *after}) if before.get(key, _MISSING) != after.get(key, _MISSING)}
+    return {
+        key: f"{key}: {_said(before, key)} -> {_said(after, key)}"
+        for key in sorted({*before, *after})
+        if before.get(key, _MISSING) != after.get(key, _MISSING)
+    }
 
 
 def _said(flat: dict[str, Any], key: str) -> str:

@@ -48,7 +48,9 @@ def new_directory(config: dict[str, Any]) -> Path:
     if given := os.environ.get(DIRECTORY_VARIABLE) or config["output_dir"]:
         directory = Path(given)
         if rank() == 0 and DIRECTORY_VARIABLE not in os.environ and (directory / "config.yaml").exists():
-            raise ConfigError(f"{directory} already holds a run; go on with it by resume={directory}, or choose another output_dir")
+            raise ConfigError(
+                f"{directory} already holds a run; go on with it by resume={directory}, or choose another output_dir"
+            )
         return directory
     name = config["model"].get("name") or config["model"]["_target_"].rpartition(".")[2]
     stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
@@ -65,11 +67,15 @@ def owned(directory: Path) -> Iterator[None]:
         (directory / ".lock").write_text(f"{os.getpid()} on {platform.node()}\n")
     except Timeout:
         owner = (directory / ".lock").read_text().strip()
-        raise ConfigError(f"{directory} is being written to by another run (process {owner}); "
-                          f"wait for it or choose another output_dir") from None
+        raise ConfigError(
+            f"{directory} is being written to by another run (process {owner}); "
+            f"wait for it or choose another output_dir"
+        ) from None
     except (OSError, ValueError) as failure:  # ValueError: a name with a NUL in it
         reason = getattr(failure, "strerror", None) or failure
-        raise ConfigError(f"{directory} cannot be written to: {reason}; choose another output_dir") from failure
+        raise ConfigError(
+            f"{directory} cannot be written to: {reason}; choose another output_dir"
+        ) from failure
     try:
         yield
     finally:
@@ -91,7 +97,9 @@ def _accelerator(wanted: str) -> str:
     if wanted == "auto":
         return next(name for name, found in there.items() if found)
     if not there[wanted]:
-        raise ConfigError(f"trainer.accelerator={wanted} came, but torch finds none here; use trainer.accelerator=cpu")
+        raise ConfigError(
+            f"trainer.accelerator={wanted} came, but torch finds none here; use trainer.accelerator=cpu"
+        )
     return wanted
 
 
@@ -104,10 +112,14 @@ def check_devices(config: dict[str, Any]) -> None:
     trainer = config["trainer"]
     accelerator, devices = _accelerator(trainer["accelerator"]), trainer["devices"]
     if accelerator == "gpu" and devices > torch.cuda.device_count():
-        raise ConfigError(f"trainer.devices={devices} came, there are {torch.cuda.device_count()} GPUs; use at most that many")
+        raise ConfigError(
+            f"trainer.devices={devices} came, there are {torch.cuda.device_count()} GPUs; use at most that many"
+        )
     if accelerator == "cpu" and devices > 1 and trainer["accelerator"] != "cpu":
-        raise ConfigError(f"trainer.devices={devices} came, but there is no GPU here; for {devices} processes on the CPU say "
-                          f"trainer.accelerator=cpu trainer.devices={devices}")
+        raise ConfigError(
+            f"trainer.devices={devices} came, but there is no GPU here; for {devices} processes on the CPU say "
+            f"trainer.accelerator=cpu trainer.devices={devices}"
+        )
     if accelerator == "mps" and devices > 1:
         raise ConfigError(f"trainer.devices={devices} came, MPS has one device")
 
@@ -124,15 +136,22 @@ def data_module(config: dict[str, Any], local: bool = True) -> DataModule:
 def data_of(directory: Path) -> DataModule:
     """The data that a run was trained on; a class that its config names must be one of gan_zoo's own."""
     if not (directory / "config.yaml").is_file():
-        raise CheckpointError(f"{directory}: not a run directory (no config.yaml), so its training data are not known")
+        raise CheckpointError(
+            f"{directory}: not a run directory (no config.yaml), so its training data are not known"
+        )
     config = plain_yaml.plain(directory / "config.yaml")
     return data_module(configs.validate_parts(config, ["data"]), local=False)
 
 
-def real_samples(gan: GAN, items: BatchDataset, resolution: int, most: int | None = None, chunk: int = 1024) -> Tensor:
+def real_samples(
+    gan: GAN, items: BatchDataset, resolution: int, most: int | None = None, chunk: int = 1024
+) -> Tensor:
     """Items 0, 1, ... of a data set as the networks see them, [N, ...] float32 on the CPU."""
     count = min(len(items), most or len(items))
-    batches = (items.__getitems__([(index, 0, resolution) for index in range(i, min(i + chunk, count))]) for i in range(0, count, chunk))
+    batches = (
+        items.__getitems__([(index, 0, resolution) for index in range(i, min(i + chunk, count))])
+        for i in range(0, count, chunk)
+    )
     return torch.cat([gan.prepare_batch(batch)["real"].float() for batch in batches])
 
 
@@ -157,17 +176,33 @@ def _wandb(settings: dict[str, Any], config: dict[str, Any], directory: Path) ->
         name.write_text(secrets.token_hex(4))
     identity = name.read_text() if name.exists() else None
     options = {key: value for key, value in settings.items() if key not in ("mode", "name")}
-    return WandbLogger(save_dir=directory, id=identity, name=settings.get("name"), offline=settings["mode"] == "offline",
-                       config=config, resume="allow", **options)
+    return WandbLogger(
+        save_dir=directory,
+        id=identity,
+        name=settings.get("name"),
+        offline=settings["mode"] == "offline",
+        config=config,
+        resume="allow",
+        **options,
+    )
 
 
-def _callbacks(config: dict[str, Any], directory: Path, resume: dict[str, Any] | None) -> tuple[list[Callback], Signals]:
+def _callbacks(
+    config: dict[str, Any], directory: Path, resume: dict[str, Any] | None
+) -> tuple[list[Callback], Signals]:
     """In the order they act: what ends the step, what watches it, and last what saves it."""
     signals, doctor = Signals(), Doctor()
     own = [_own(item) for item in (config["callbacks"] or {}).values() if item]
-    watching = [Recorder(directory, config["log_every"]), Pictures(directory, config["sample_every"], seed=config["seed"]), doctor,
-                Progress(config["max_samples"]), Description(directory, config, doctor=doctor)]
-    saving = Checkpoints(directory / "checkpoints", config["checkpoint_every"], loading.described(config), resume)
+    watching = [
+        Recorder(directory, config["log_every"]),
+        Pictures(directory, config["sample_every"], seed=config["seed"]),
+        doctor,
+        Progress(config["max_samples"]),
+        Description(directory, config, doctor=doctor),
+    ]
+    saving = Checkpoints(
+        directory / "checkpoints", config["checkpoint_every"], loading.described(config), resume
+    )
     return [Clock(config["max_samples"]), signals, *watching, *own, saving], signals
 
 
@@ -181,10 +216,20 @@ def _trainer(config: dict[str, Any], callbacks: list[Callback], loggers: list[Lo
     several = wanted["devices"] * wanted["nodes"] > 1
     strategy = GradientAverage(timeout=timedelta(seconds=wanted["timeout"])) if several else "auto"
     return Trainer(
-        accelerator=wanted["accelerator"], devices=wanted["devices"], num_nodes=wanted["nodes"], strategy=strategy,
-        precision=wanted["precision"], deterministic=wanted["deterministic"], benchmark=wanted["accelerator"] == "gpu",
-        max_epochs=-1, use_distributed_sampler=False, logger=loggers, callbacks=callbacks,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        accelerator=wanted["accelerator"],
+        devices=wanted["devices"],
+        num_nodes=wanted["nodes"],
+        strategy=strategy,
+        precision=wanted["precision"],
+        deterministic=wanted["deterministic"],
+        benchmark=wanted["accelerator"] == "gpu",
+        max_epochs=-1,
+        use_distributed_sampler=False,
+        logger=loggers,
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
     )
 
 
@@ -212,11 +257,15 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
         _say(f"composed and built, nothing trained: {directory}")
         return 0
     if resume and gan.samples_seen >= config["max_samples"]:
-        _say(f"already finished: {gan.samples_seen} samples seen of max_samples={config['max_samples']}; a larger max_samples trains on")
+        _say(
+            f"already finished: {gan.samples_seen} samples seen of max_samples={config['max_samples']}; a larger max_samples trains on"
+        )
         return 0
     trainer = _trainer(config, callbacks, _loggers(config, directory))
-    _say(f"{directory}: {config['model'].get('name')} on {config['data']['name']}, {trainer.world_size} process(es) on "
-         f"{config['trainer']['accelerator']}, {config['trainer']['precision']}, {config['trainer']['threads']} threads")
+    _say(
+        f"{directory}: {config['model'].get('name')} on {config['data']['name']}, {trainer.world_size} process(es) on "
+        f"{config['trainer']['accelerator']}, {config['trainer']['precision']}, {config['trainer']['threads']} threads"
+    )
     try:
         trainer.fit(gan, data)
     except NonFinite as stop:
@@ -242,8 +291,10 @@ def _prepared(config: dict[str, Any], resume: dict[str, Any] | None) -> GAN:
     gan = loading.build(config)
     if config["init_from"] and not resume:
         matched, missing = loading.initialise_from(gan, config["init_from"])
-        _say(f"init_from {config['init_from']}: {len(matched)} tensors matched, {len(missing)} stay as new"
-             + (f": {', '.join(missing)}" if missing else ""))
+        _say(
+            f"init_from {config['init_from']}: {len(matched)} tensors matched, {len(missing)} stay as new"
+            + (f": {', '.join(missing)}" if missing else "")
+        )
     if resume:
         gan.set_extra_state(resume["state"]["_extra_state"])  # the position of the data depends on it
     if config["compile"]:
@@ -257,8 +308,10 @@ def _check_space(directory: Path, gan: GAN) -> None:
     needed = 4 * 3 * sum(p.numel() * p.element_size() for p in gan.parameters())
     free = shutil.disk_usage(directory).free
     if free < needed:
-        raise ConfigError(f"{directory}: {needed / 2**20:.0f} MiB are needed for checkpoints, {free / 2**20:.0f} MiB are free; "
-                          f"free some space or choose another output_dir")
+        raise ConfigError(
+            f"{directory}: {needed / 2**20:.0f} MiB are needed for checkpoints, {free / 2**20:.0f} MiB are free; "
+            f"free some space or choose another output_dir"
+        )
 
 
 def _say(text: str) -> None:
@@ -270,5 +323,10 @@ def quiet() -> None:
     """Lightning's hints about settings that are deliberate here."""
     for name in ("lightning.pytorch", "lightning.fabric", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR if name == "matplotlib" else logging.WARNING)
-    for text in (".*does not have many workers.*", ".*`training_step` returned `None`.*", ".*isinstance.*LeafSpec.*", ".*barrier.*"):
+    for text in (
+        ".*does not have many workers.*",
+        ".*`training_step` returned `None`.*",
+        ".*isinstance.*LeafSpec.*",
+        ".*barrier.*",
+    ):
         warnings.filterwarnings("ignore", text)

@@ -55,7 +55,9 @@ def main(
 
     gan = load(run, device=device)
     modality = modality_of(run)
-    samples, columns = _drawn(gan, Path(run), view, n, seed, condition, path, steps, plus or [], minus or [], neighbours)
+    samples, columns = _drawn(
+        gan, Path(run), view, n, seed, condition, path, steps, plus or [], minus or [], neighbours
+    )
     folder = Path(run) if Path(run).is_dir() else Path(run).parent
     target = Path(output) if output else folder / "generated" / f"{view}-{seed}"
     written = media.save(target.with_suffix("") if output else target, samples, modality, columns=columns)
@@ -63,8 +65,19 @@ def main(
     return written
 
 
-def _drawn(gan: GAN, run: Path, view: View, n: int, seed: int, condition: Any, path: str, steps: int, plus: list[list[int]],
-           minus: list[list[int]], neighbours: int) -> tuple[Tensor, int | None]:
+def _drawn(
+    gan: GAN,
+    run: Path,
+    view: View,
+    n: int,
+    seed: int,
+    condition: Any,
+    path: str,
+    steps: int,
+    plus: list[list[int]],
+    minus: list[list[int]],
+    neighbours: int,
+) -> tuple[Tensor, int | None]:
     if view == "interpolation":
         return interpolation(gan, n, seed, path, steps, condition), steps
     if view == "arithmetic":
@@ -76,7 +89,9 @@ def _drawn(gan: GAN, run: Path, view: View, n: int, seed: int, condition: Any, p
     return gan.sample(n, seed=seed, condition=condition), None
 
 
-def interpolation(gan: GAN, rows: int, seed: int, path: str = "spherical", steps: int = 9, condition: Any = None) -> Tensor:
+def interpolation(
+    gan: GAN, rows: int, seed: int, path: str = "spherical", steps: int = 9, condition: Any = None
+) -> Tensor:
     """[rows * steps, ...]: row i walks from latent i to latent i + 1."""
     import torch
 
@@ -87,18 +102,24 @@ def interpolation(gan: GAN, rows: int, seed: int, path: str = "spherical", steps
     share = torch.linspace(0, 1, steps)
     latent = torch.cat([walk(ends[i], ends[i + 1], share) for i in range(rows)])
     if isinstance(condition, int) or condition is None:
-        condition = condition or 0 if getattr(gan, "classes", 0) else None  # one class along a walk, not all in turn
+        condition = (
+            condition or 0 if getattr(gan, "classes", 0) else None
+        )  # one class along a walk, not all in turn
     return gan.sample(len(latent), seed=seed, latent=latent, condition=condition)
 
 
-def arithmetic(gan: GAN, seed: int, plus: list[list[int]], minus: list[list[int]], condition: Any = None) -> Tensor:
+def arithmetic(
+    gan: GAN, seed: int, plus: list[list[int]], minus: list[list[int]], condition: Any = None
+) -> Tensor:
     """The mean latent of each list, as a picture, and last their sum, added and subtracted (Radford et al. 2015, sec. 6.3.2)."""
     import torch
 
     from gan_zoo.schema import ConfigError
 
     if not plus or not all([*plus, *minus]):
-        raise ConfigError("arithmetic needs lists of latent numbers, such as plus=[[0,3,5],[7,8]] minus=[[1,2]]; look at view=grid for them")
+        raise ConfigError(
+            "arithmetic needs lists of latent numbers, such as plus=[[0,3,5],[7,8]] minus=[[1,2]]; look at view=grid for them"
+        )
     z = _latent(gan).fixed(max(i for chosen in [*plus, *minus] for i in chosen) + 1, seed)
     means = torch.stack([z[chosen].mean(0) for chosen in [*plus, *minus]])
     signs = torch.tensor([1.0] * len(plus) + [-1.0] * len(minus)).view(-1, *[1] * (means.dim() - 1))
@@ -114,10 +135,14 @@ def classes(gan: GAN, columns: int, seed: int) -> Tensor:
 
     number = getattr(gan, "classes", 0)
     if not number:
-        raise ConfigError("view=classes came, but this model is not conditional; train one with model=cgan, or use view=grid")
+        raise ConfigError(
+            "view=classes came, but this model is not conditional; train one with model=cgan, or use view=grid"
+        )
     latent = _latent(gan).fixed(columns, seed)
     latent = latent.repeat(number, *[1] * (latent.dim() - 1))
-    return gan.sample(len(latent), seed=seed, latent=latent, condition=torch.arange(number).repeat_interleave(columns))
+    return gan.sample(
+        len(latent), seed=seed, latent=latent, condition=torch.arange(number).repeat_interleave(columns)
+    )
 
 
 def nearest(gan: GAN, run: Path, n: int, seed: int, neighbours: int, condition: Any = None) -> Tensor:

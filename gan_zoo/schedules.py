@@ -50,6 +50,7 @@ def staged(value: float, factors: list[float], starts: list[int], ramp: int = 0)
 
     Over the first `ramp` samples it rises as exp(-5 (1 - samples / ramp)^2), the code of Karras et al. 2018.
     """
+
     def at(samples: int) -> float:
         passed = sum(samples > start for start in starts)
         rise = math.exp(-5 * (1 - samples / ramp) ** 2) if samples < ramp else 1.0
@@ -83,7 +84,9 @@ def create(setting: float | int | dict[str, Any]) -> Schedule:
         wanted = ", ".join(inspect.signature(_BY_NAME[name]).parameters)
         raise ConfigError(f"schedule {name} takes {wanted}; {wrong}") from None
     if any(arguments.get(key, 1) <= 0 for key in ("length", "every")):
-        raise ConfigError(f"schedule {name}: length and every are numbers of samples above 0, got {arguments}")
+        raise ConfigError(
+            f"schedule {name}: length and every are numbers of samples above 0, got {arguments}"
+        )
     return _BY_NAME[name](**arguments)
 
 

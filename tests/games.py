@@ -27,7 +27,9 @@ class Points(GAN):
     def __init__(self, width: int = 16, dropout: float = 0.0, **play: Any) -> None:
         super().__init__(**play)
         self.generator = nn.Sequential(nn.Linear(8, width), nn.Tanh(), nn.Linear(width, 2))
-        self.discriminator = nn.Sequential(nn.Linear(2, width), nn.Tanh(), nn.Dropout(dropout), nn.Linear(width, 1))
+        self.discriminator = nn.Sequential(
+            nn.Linear(2, width), nn.Tanh(), nn.Dropout(dropout), nn.Linear(width, 1)
+        )
 
     def generate(self, batch: Batch) -> Tensor:
         return self.generator(batch["latent"])
@@ -52,7 +54,15 @@ class Cloud:
 
 class CloudData(DataModule):
     def __init__(self, batch_size: int = 16, size: int = 100, workers: int = 0) -> None:
-        super().__init__(name="cloud", resolution=1, channels=2, classes=0, modality="points", batch_size=batch_size, workers=workers)
+        super().__init__(
+            name="cloud",
+            resolution=1,
+            channels=2,
+            classes=0,
+            modality="points",
+            batch_size=batch_size,
+            workers=workers,
+        )
         self.size = size
 
     def train_set(self) -> Cloud:
@@ -61,8 +71,11 @@ class CloudData(DataModule):
 
 def points(seed: int = 0, **settings: Any) -> Points:
     torch.manual_seed(seed)
-    play = {"loss": {"name": "non_saturating", "weights": SEPARATE}, "latent": {"size": 8},
-            "optimizer": {"generator": ADAM, "discriminator": ADAM}}
+    play = {
+        "loss": {"name": "non_saturating", "weights": SEPARATE},
+        "latent": {"size": 8},
+        "optimizer": {"generator": ADAM, "discriminator": ADAM},
+    }
     return Points(**{**play, **settings})
 
 
@@ -70,8 +83,15 @@ def trainer(samples: int, *callbacks: pl.Callback, **settings: Any) -> pl.Traine
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     options: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "logger": False, **settings}
-    return pl.Trainer(max_epochs=-1, use_distributed_sampler=False, enable_checkpointing=False, enable_progress_bar=False,
-                      enable_model_summary=False, callbacks=[Clock(samples), *callbacks], **options)
+    return pl.Trainer(
+        max_epochs=-1,
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[Clock(samples), *callbacks],
+        **options,
+    )
 
 
 def play(gan: GAN, steps: int, *callbacks: pl.Callback, batch_size: int = 16, **settings: Any) -> pl.Trainer:

@@ -18,9 +18,21 @@ from gan_zoo.config import compose, validate
 from gan_zoo.schema import CheckpointError, ConfigError, DataError
 
 MISTAKES = (ConfigError, DataError, CheckpointError)
-SMALL = ["model=vanilla", "data=ring", "data.size=100", "data.held_out=10", "data.batch_size=8", "model.generator.units=[4]",
-         "model.discriminator.units=[4]", "model.latent.size=3", "logger=csv", "trainer.threads=1", "trainer.accelerator=cpu",
-         "trainer.precision=32-true", "max_samples=16"]
+SMALL = [
+    "model=vanilla",
+    "data=ring",
+    "data.size=100",
+    "data.held_out=10",
+    "data.batch_size=8",
+    "model.generator.units=[4]",
+    "model.discriminator.units=[4]",
+    "model.latent.size=3",
+    "logger=csv",
+    "trainer.threads=1",
+    "trainer.accelerator=cpu",
+    "trainer.precision=32-true",
+    "max_samples=16",
+]
 GONE = object()
 
 
@@ -90,7 +102,10 @@ class Stranger:
             "modality": lambda: loading.modality_of(place),
         }
         if not exported:
-            ways |= {"load a file": lambda: gan_zoo.load(self.checkpoint), "resume": lambda: self.resume("max_samples=24")}
+            ways |= {
+                "load a file": lambda: gan_zoo.load(self.checkpoint),
+                "resume": lambda: self.resume("max_samples=24"),
+            }
         return ways
 
 
@@ -103,7 +118,10 @@ def safetensors(header: bytes, data: bytes = b"", length: int | None = None) -> 
 
 
 def tensor_header(**tensors: tuple[str, list[int], list[int]]) -> bytes:
-    described = {name: {"dtype": kind, "shape": shape, "data_offsets": ends} for name, (kind, shape, ends) in tensors.items()}
+    described = {
+        name: {"dtype": kind, "shape": shape, "data_offsets": ends}
+        for name, (kind, shape, ends) in tensors.items()
+    }
     return json.dumps(described).encode()
 
 

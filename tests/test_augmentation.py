@@ -37,7 +37,9 @@ def test_a_hole_has_the_asked_share_of_the_picture_and_the_rest_is_untouched() -
     cut = with_hole(x, 0.5)
     holes = (cut == 0).float().mean((1, 2, 3))
     assert holes.max() == pytest.approx(0.25)  # where it lies inside
-    assert holes.mean() == pytest.approx((0.5 * (1 - 0.5 / 4)) ** 2, abs=0.01)  # centres are even: a side loses 1/4 of its half at the edge
+    assert holes.mean() == pytest.approx(
+        (0.5 * (1 - 0.5 / 4)) ** 2, abs=0.01
+    )  # centres are even: a side loses 1/4 of its half at the edge
     assert set(cut.unique().tolist()) == {0.0, 1.0}
 
 

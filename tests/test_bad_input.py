@@ -1,6 +1,6 @@
 """What a user can get wrong gets one message, never a stack trace; docs/bad_input.md is made of these messages.
 
-    GAN_ZOO_UPDATE_DOCS=1 pytest tests/test_bad_input.py        writes the page anew
+GAN_ZOO_UPDATE_DOCS=1 pytest tests/test_bad_input.py        writes the page anew
 """
 
 from __future__ import annotations
@@ -84,7 +84,12 @@ def line(*overrides: str, parts: tuple[str, ...] = ()) -> Case:
 
 
 def command_line(words: list[str], parts: list[str]) -> Case:
-    return Case("Command lines of `gan_zoo.train`", f"`{' '.join(words)}`", lambda *_: validate(compose(words)), tuple(parts))
+    return Case(
+        "Command lines of `gan_zoo.train`",
+        f"`{' '.join(words)}`",
+        lambda *_: validate(compose(words)),
+        tuple(parts),
+    )
 
 
 def devices(gpus: int, *overrides: str, parts: tuple[str, ...] = ()) -> Case:
@@ -105,7 +110,12 @@ def arguments(main: Any, *argv: str, parts: tuple[str, ...] = ()) -> Case:
     """A key=value command, run when its arguments can be read."""
 
     def make(folder: Path, good: Path) -> Any:
-        return main(**parse_arguments([text.replace("RUN", str(good)).replace("FOLDER", str(folder)) for text in argv], main.__wrapped__))
+        return main(
+            **parse_arguments(
+                [text.replace("RUN", str(good)).replace("FOLDER", str(folder)) for text in argv],
+                main.__wrapped__,
+            )
+        )
 
     name = main.__module__.removeprefix("gan_zoo.")
     return Case("Arguments of the other commands", f"`{' '.join([name, *argv])}`", make, parts)
@@ -134,7 +144,9 @@ def mnist(case: str) -> Case:
     return Case("Data folders", f"MNIST, a file that is wrong: {case}", make, ("MNIST",))
 
 
-def pictures(what: str, names: list[str], *overrides: str, parts: tuple[str, ...] = (), side: int = 16) -> Case:
+def pictures(
+    what: str, names: list[str], *overrides: str, parts: tuple[str, ...] = (), side: int = 16
+) -> Case:
     """A folder of pictures of one's own; a name that ends in ! is a file of text."""
 
     def make(folder: Path, good: Path) -> Any:
@@ -144,13 +156,24 @@ def pictures(what: str, names: list[str], *overrides: str, parts: tuple[str, ...
             Image.fromarray(np.full((side, side), 9, np.uint8)).save(path)
             if name.endswith("!"):
                 path.write_text("no picture at all")
-        texts = ("data=folder", "data.root=FOLDER/pictures", "data.resolution=8", "data.channels=1", *overrides)
+        texts = (
+            "data=folder",
+            "data.root=FOLDER/pictures",
+            "data.resolution=8",
+            "data.channels=1",
+            *overrides,
+        )
         train(*texts)(folder, good)
 
     return Case("Data folders", what, make, parts)
 
 
-def spoilt(what: str, spoil: Callable[[Stranger], Any], *parts: str, section: str = "Checkpoints, exports and run directories") -> Case:
+def spoilt(
+    what: str,
+    spoil: Callable[[Stranger], Any],
+    *parts: str,
+    section: str = "Checkpoints, exports and run directories",
+) -> Case:
     """A copy of a good run, to which something is done; `spoil` ends with what a user would do."""
 
     def make(folder: Path, good: Path) -> Any:
@@ -232,7 +255,10 @@ def described(place: str, value: Any) -> Callable[[Stranger], Any]:
 def begun_elsewhere(stranger: Stranger) -> Any:
     """init_from weights of other names."""
     content = checkpoint.read(stranger.checkpoint)
-    renamed = {name if name == "_extra_state" else f"module.{name}": value for name, value in content["state"].items()}
+    renamed = {
+        name if name == "_extra_state" else f"module.{name}": value
+        for name, value in content["state"].items()
+    }
     stranger.hold({**content, "state": renamed})
     return stranger.start_from(stranger.run)
 
@@ -385,7 +411,9 @@ def messages() -> dict[Case, str]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.section[:8]}: {case.what[:60]}")
-def test_a_mistake_gets_one_message_in_plain_words(case: Case, good: Path, tmp_path: Path, messages: dict[Case, str]) -> None:
+def test_a_mistake_gets_one_message_in_plain_words(
+    case: Case, good: Path, tmp_path: Path, messages: dict[Case, str]
+) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     with pytest.raises(MISTAKES) as refusal:
@@ -416,11 +444,15 @@ def test_the_page_is_current(messages: dict[Case, str], request: pytest.FixtureR
         pytest.skip("needs the messages of all cases above: run the whole file")
     page = INTRODUCTION
     for section in dict.fromkeys(case.section for case in CASES):
-        rows = [f"| {_cell(case.what)} | {_cell(messages[case])} |" for case in CASES if case.section == section]
+        rows = [
+            f"| {_cell(case.what)} | {_cell(messages[case])} |" for case in CASES if case.section == section
+        ]
         page += f"\n## {section}\n\n| what came | what is said |\n|---|---|\n" + "\n".join(rows) + "\n"
     if os.environ.get("GAN_ZOO_UPDATE_DOCS"):
         PAGE.write_text(page, encoding="utf-8")
-    assert PAGE.read_text(encoding="utf-8") == page, "write it anew: GAN_ZOO_UPDATE_DOCS=1 pytest tests/test_bad_input.py"
+    assert PAGE.read_text(encoding="utf-8") == page, (
+        "write it anew: GAN_ZOO_UPDATE_DOCS=1 pytest tests/test_bad_input.py"
+    )
 
 
 def _cell(text: str) -> str:

@@ -482,7 +482,9 @@ def test_only_tensors_and_plain_values_are_read(tmp_path: Path, foreign: Any) ->
         checkpoint.read(tmp_path / "a.ckpt")
 
 
-@pytest.mark.parametrize("unwritable", [lambda: None, (number for number in ()), sys], ids=["lambda", "generator", "module"])
+@pytest.mark.parametrize(
+    "unwritable", [lambda: None, (number for number in ()), sys], ids=["lambda", "generator", "module"]
+)
 def test_a_value_that_cannot_be_written_leaves_the_old_one_and_no_trace(file: Path, unwritable: Any) -> None:
     with pytest.raises(CheckpointError, match=r"no tensor, number or text .*earlier checkpoints are intact"):
         checkpoint.write(file, {**content(2.0), "evil": unwritable})

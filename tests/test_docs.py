@@ -22,8 +22,15 @@ def blocks(page: str, language: str) -> list[str]:
 def run(command: str, folder: Path) -> str:
     words = shlex.split(command.replace("\\\n", " "))
     words[0] = sys.executable
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=300,
-                          env={**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -37,7 +44,9 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_the_worked_example_adds_a_variant_in_two_files(checkout: Path) -> None:
-    (code,), (settings,), (command, *_) = (blocks("adding_a_variant.md", kind) for kind in ("python", "yaml", "bash"))
+    (code,), (settings,), (command, *_) = (
+        blocks("adding_a_variant.md", kind) for kind in ("python", "yaml", "bash")
+    )
     (checkout / "gan_zoo/models/infogan.py").write_text(code)
     (checkout / "conf/model/infogan.yaml").write_text(settings)
     run(f"{command} data.resolution=8 output_dir=run", checkout)

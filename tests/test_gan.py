@@ -37,6 +37,7 @@ def logits(d: nn.Module, x: Tensor) -> Tensor:
 
 def by_hand(g: nn.Module, d: nn.Module, real: Tensor, z: Tensor, order: str) -> None:
     """One SGD step of each player, lr 0.1, non-saturating, as a tutorial writes it."""
+
     def d_loss() -> Tensor:
         return F.softplus(-logits(d, real)).mean() + F.softplus(logits(d, g(z).detach())).mean()
 
@@ -56,7 +57,9 @@ def by_hand(g: nn.Module, d: nn.Module, real: Tensor, z: Tensor, order: str) -> 
         turns = [(d, d_loss), (g, g_loss)] if order == "alternating" else [(g, g_loss), (d, None)]
         fake = g(z).detach()
         for net, loss in turns:
-            value = loss() if loss else F.softplus(-logits(d, real)).mean() + F.softplus(logits(d, fake)).mean()
+            value = (
+                loss() if loss else F.softplus(-logits(d, real)).mean() + F.softplus(logits(d, fake)).mean()
+            )
             step(net, torch.autograd.grad(value, list(net.parameters())))
 
 
@@ -68,15 +71,23 @@ def test_steps_equal_those_written_by_hand(order: str, scored: str) -> None:
     play(gan, 3)
     for step in range(3):
         by_hand(g, d, *step_inputs(gan, step), order)
-    for mine, theirs in zip([*gan.generator.parameters(), *gan.discriminator.parameters()], [*g.parameters(), *d.parameters()], strict=True):
+    for mine, theirs in zip(
+        [*gan.generator.parameters(), *gan.discriminator.parameters()],
+        [*g.parameters(), *d.parameters()],
+        strict=True,
+    ):
         torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-5)
 
 
 def test_the_orders_differ_where_they_should() -> None:
-    alternating, first, simultaneous = (play_and_read(update=order) for order in ("alternating", "generator_first", "simultaneous"))
+    alternating, first, simultaneous = (
+        play_and_read(update=order) for order in ("alternating", "generator_first", "simultaneous")
+    )
     own_fakes = play_and_read(update="generator_first", fresh_fake=True)
     assert not torch.equal(alternating, simultaneous) and not torch.equal(first, own_fakes)
-    torch.testing.assert_close(first, simultaneous)  # on one shared fake both players see each other's old weights
+    torch.testing.assert_close(
+        first, simultaneous
+    )  # on one shared fake both players see each other's old weights
 
 
 def test_with_fresh_fakes_g_first_shows_d_the_new_g() -> None:
@@ -86,7 +97,9 @@ def test_with_fresh_fakes_g_first_shows_d_the_new_g() -> None:
     play(gan, 1)
     value = F.softplus(-logits(d, real)).mean() + F.softplus(logits(d, gan.generator(z).detach())).mean()
     gradients = torch.autograd.grad(value, list(d.parameters()))
-    torch.testing.assert_close(gan.discriminator[0].weight, d[0].weight - 0.1 * gradients[0], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(
+        gan.discriminator[0].weight, d[0].weight - 0.1 * gradients[0], atol=1e-6, rtol=1e-5
+    )
 
 
 def play_and_read(steps: int = 3, **settings: Any) -> Tensor:
@@ -109,8 +122,16 @@ def test_separate_update_steps_on_real_and_then_on_fake() -> None:
     torch.testing.assert_close(gan.discriminator[0].weight, d[0].weight, atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("order", "n", "expected"), [("alternating", 1, 12), ("alternating", 5, 2), ("generator_first", 5, 3),
-                                                      ("generator_first", 1, 12), ("simultaneous", 4, 3)])
+@pytest.mark.parametrize(
+    ("order", "n", "expected"),
+    [
+        ("alternating", 1, 12),
+        ("alternating", 5, 2),
+        ("generator_first", 5, 3),
+        ("generator_first", 1, 12),
+        ("simultaneous", 4, 3),
+    ],
+)
 def test_g_plays_after_every_nth_batch(order: str, n: int, expected: int) -> None:
     gan = points(update=order, n_critic=n)
     fitted = play(gan, 12)
@@ -122,7 +143,9 @@ def test_only_the_player_whose_turn_it_is_moves() -> None:
     gan = points(n_critic=100)
     before = copy.deepcopy(gan.state_dict())
     play(gan, 2)
-    assert all(torch.equal(gan.state_dict()[name], before[name]) for name in before if name.startswith("generator."))
+    assert all(
+        torch.equal(gan.state_dict()[name], before[name]) for name in before if name.startswith("generator.")
+    )
     assert not torch.equal(gan.state_dict()["discriminator.0.weight"], before["discriminator.0.weight"])
 
 
@@ -143,7 +166,9 @@ def test_clipping_bounds_the_step() -> None:
 
 def test_terms_and_weights_must_have_the_same_names() -> None:
     gan = points(weights={"generator": {"l1": 100.0}})
-    with pytest.raises(ConfigError, match=r"terms adversarial and weights adversarial, l1.*without a term: l1"):
+    with pytest.raises(
+        ConfigError, match=r"terms adversarial and weights adversarial, l1.*without a term: l1"
+    ):
         play(gan, 1)
 
 
@@ -153,15 +178,21 @@ def test_the_models_weights_win_over_the_losss() -> None:
 
 
 def test_a_variant_that_overrides_the_play_fails_when_it_is_defined() -> None:
-    with pytest.raises(TypeError, match="overrides training_step.*discriminator_terms and generator_terms"):
+    with pytest.raises(TypeError, match=r"overrides training_step.*discriminator_terms and generator_terms"):
         type("Stubborn", (GAN,), {"training_step": lambda self, batch, batch_idx: None})
 
 
-@pytest.mark.parametrize(("settings", "words"), [
-    ({"loss": {"name": "wasserstein", "weights": SEPARATE}}, "nothing bounds"),
-    ({"loss": {"name": "rpgan", "weights": JOINT}, "discriminator_update": "separate"}, "scores real and fake together"),
-    ({"generator_batch_factor": 2}, "needs model.fresh_fake=true"),
-])
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"loss": {"name": "wasserstein", "weights": SEPARATE}}, "nothing bounds"),
+        (
+            {"loss": {"name": "rpgan", "weights": JOINT}, "discriminator_update": "separate"},
+            "scores real and fake together",
+        ),
+        ({"generator_batch_factor": 2}, "needs model.fresh_fake=true"),
+    ],
+)
 def test_combinations_that_cannot_be_right_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         points(**settings)
@@ -173,13 +204,23 @@ class Normed(Points):
         self.discriminator = nn.Sequential(nn.Linear(2, 4), last)
 
 
-@pytest.mark.parametrize(("last", "words"), [(nn.BatchNorm1d(4), "cannot be right on a discriminator with batch norm"),
-                                             (nn.Sigmoid(), "ends in a sigmoid")])
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        (nn.BatchNorm1d(4), "cannot be right on a discriminator with batch norm"),
+        (nn.Sigmoid(), "ends in a sigmoid"),
+    ],
+)
 def test_networks_that_cannot_be_right_are_refused(last: nn.Module, words: str) -> None:
     penalty = {"parts": {"gradient_penalty": {}}, "weights": {"discriminator": {"gradient_penalty": 10.0}}}
     with pytest.raises(ConfigError, match=words):
-        Normed(last, loss={"name": "hinge", "weights": SEPARATE}, regularizer=penalty, latent={"size": 8},
-               optimizer={"generator": ADAM, "discriminator": ADAM})
+        Normed(
+            last,
+            loss={"name": "hinge", "weights": SEPARATE},
+            regularizer=penalty,
+            latent={"size": 8},
+            optimizer={"generator": ADAM, "discriminator": ADAM},
+        )
 
 
 def test_average_follows_the_generator_at_its_half_life() -> None:
@@ -197,7 +238,11 @@ def test_samples_come_from_the_average_and_leave_no_trace() -> None:
     first = gan.sample(10, seed=3)
     assert torch.equal(torch.get_rng_state(), rng) and gan.generator.training
     torch.testing.assert_close(first, gan.ema_generator(gan.latent.fixed(10, 3)))
-    assert all(torch.equal(gan.state_dict()[name], value) for name, value in state.items() if isinstance(value, Tensor))
+    assert all(
+        torch.equal(gan.state_dict()[name], value)
+        for name, value in state.items()
+        if isinstance(value, Tensor)
+    )
     torch.testing.assert_close(gan.sample(4, seed=3), first[:4])
 
 
@@ -205,9 +250,16 @@ def test_sampling_with_batch_statistics_leaves_the_running_ones_alone() -> None:
     gan = points(batch_statistics=True)
     gan.generator = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
     before = copy.deepcopy(gan.state_dict())
-    together, alone = gan.sample(2), gan.sample(2, latent=torch.cat([gan.latent.fixed(1, 0), torch.zeros(1, 8)]))
+    together, alone = (
+        gan.sample(2),
+        gan.sample(2, latent=torch.cat([gan.latent.fixed(1, 0), torch.zeros(1, 8)])),
+    )
     assert not torch.allclose(together[0], alone[0])  # a sample depends on its batch mates
-    assert all(torch.equal(gan.state_dict()[name], value) for name, value in before.items() if isinstance(value, Tensor))
+    assert all(
+        torch.equal(gan.state_dict()[name], value)
+        for name, value in before.items()
+        if isinstance(value, Tensor)
+    )
 
 
 def test_noise_on_what_d_sees_fades_with_samples_seen() -> None:
@@ -231,14 +283,22 @@ def test_feature_matching_is_the_distance_of_mean_features() -> None:
     torch.testing.assert_close(terms["feature_matching"], expected)
 
 
-PENALISED = {"loss": {"name": "wasserstein", "weights": SEPARATE}, "n_critic": 2,
-             "regularizer": {"parts": {"gradient_penalty": {}, "drift": {}},
-                             "weights": {"discriminator": {"gradient_penalty": 10.0, "drift": 1e-3}}}}
+PENALISED = {
+    "loss": {"name": "wasserstein", "weights": SEPARATE},
+    "n_critic": 2,
+    "regularizer": {
+        "parts": {"gradient_penalty": {}, "drift": {}},
+        "weights": {"discriminator": {"gradient_penalty": 10.0, "drift": 1e-3}},
+    },
+}
 RELATIVISTIC = {"loss": {"name": "ragan", "weights": JOINT}}
 
 
-@pytest.mark.parametrize("settings", [{}, PENALISED, RELATIVISTIC, {"update": "simultaneous"}, {"discriminator_update": "separate"}],
-                         ids=["plain", "penalised", "relativistic", "simultaneous", "separate"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, PENALISED, RELATIVISTIC, {"update": "simultaneous"}, {"discriminator_update": "separate"}],
+    ids=["plain", "penalised", "relativistic", "simultaneous", "separate"],
+)
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
 def test_mixed_precision_stays_near_full_precision(settings: dict[str, Any], precision: str) -> None:
     full, mixed = points(width=64, **settings), points(width=64, **settings)
@@ -280,21 +340,43 @@ def test_a_healthy_run_raises_no_alarm() -> None:
 def test_figures_name_every_term_of_each_player() -> None:
     gan = points(**PENALISED)
     play(gan, 2)
-    expected = {"discriminator/real", "discriminator/fake", "discriminator/gradient_penalty", "discriminator/drift", "discriminator/total",
-                "discriminator/gradient_norm", "discriminator/learning_rate", "discriminator/loss_variance", "discriminator/accuracy_real",
-                "discriminator/accuracy_fake", "discriminator/logit_real", "discriminator/logit_fake", "generator/adversarial",
-                "generator/total", "generator/gradient_norm", "generator/learning_rate"}
+    expected = {
+        "discriminator/real",
+        "discriminator/fake",
+        "discriminator/gradient_penalty",
+        "discriminator/drift",
+        "discriminator/total",
+        "discriminator/gradient_norm",
+        "discriminator/learning_rate",
+        "discriminator/loss_variance",
+        "discriminator/accuracy_real",
+        "discriminator/accuracy_fake",
+        "discriminator/logit_real",
+        "discriminator/logit_fake",
+        "generator/adversarial",
+        "generator/total",
+        "generator/gradient_norm",
+        "generator/learning_rate",
+    }
     figures = gan.figures()
     assert figures.keys() == expected
-    weighted = figures["discriminator/real"] + figures["discriminator/fake"] + 10 * figures["discriminator/gradient_penalty"]
-    assert figures["discriminator/total"] == pytest.approx(weighted + 1e-3 * figures["discriminator/drift"], rel=1e-4)
+    weighted = (
+        figures["discriminator/real"]
+        + figures["discriminator/fake"]
+        + 10 * figures["discriminator/gradient_penalty"]
+    )
+    assert figures["discriminator/total"] == pytest.approx(
+        weighted + 1e-3 * figures["discriminator/drift"], rel=1e-4
+    )
 
 
 def test_learning_rates_follow_samples_seen() -> None:
     decaying = {"name": "adam", "lr": {"name": "linear", "value": 1e-3, "to": 0.0, "length": 160}}
     gan = points(optimizer={"generator": decaying, "discriminator": ADAM})
     play(gan, 6)
-    assert gan.figures()["generator/learning_rate"] == pytest.approx(1e-3 * (1 - 80 / 160))  # the sixth step began at 80 samples
+    assert gan.figures()["generator/learning_rate"] == pytest.approx(
+        1e-3 * (1 - 80 / 160)
+    )  # the sixth step began at 80 samples
 
 
 def test_a_stale_optimiser_state_is_cleared() -> None:
@@ -303,7 +385,11 @@ def test_a_stale_optimiser_state_is_cleared() -> None:
             return samples_seen == 48
 
     torch.manual_seed(0)
-    gan = Growing(loss={"name": "hinge", "weights": SEPARATE}, latent={"size": 8}, optimizer={"generator": ADAM, "discriminator": ADAM})
+    gan = Growing(
+        loss={"name": "hinge", "weights": SEPARATE},
+        latent={"size": 8},
+        optimizer={"generator": ADAM, "discriminator": ADAM},
+    )
     play(gan, 5)
     steps = {int(state["step"]) for state in gan._optimizer("discriminator").state.values()}
     assert steps == {2}  # counted anew from the fourth step on

@@ -25,26 +25,66 @@ from gan_zoo.schema import CheckpointError
 
 from .games import ADAM, JOINT, SEPARATE, CloudData, points, trainer
 
-BATCH, STEPS = 16, 15  # 15 batches of 16 from 100 points: two and a half epochs, whose ends fall inside batches
+BATCH, STEPS = (
+    16,
+    15,
+)  # 15 batches of 16 from 100 points: two and a half epochs, whose ends fall inside batches
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "everything": {
-        "loss": {"name": "hinge", "weights": SEPARATE}, "n_critic": 3, "ema_half_life": 100.0, "dropout": 0.3, "fresh_fake": True,
-        "regularizer": {"parts": {"gradient_penalty": {}, "drift": {}}, "weights": {"discriminator": {"gradient_penalty": 10.0, "drift": 1e-3}}},
+        "loss": {"name": "hinge", "weights": SEPARATE},
+        "n_critic": 3,
+        "ema_half_life": 100.0,
+        "dropout": 0.3,
+        "fresh_fake": True,
+        "regularizer": {
+            "parts": {"gradient_penalty": {}, "drift": {}},
+            "weights": {"discriminator": {"gradient_penalty": 10.0, "drift": 1e-3}},
+        },
         "instance_noise": {"name": "linear", "value": 1.0, "to": 0.0, "length": 200},
-        "optimizer": {"generator": {"name": "adam", "lr": {"name": "cosine", "value": 1e-3, "to": 0.0, "length": 240}}, "discriminator": ADAM}},
-    "simultaneous": {"update": "simultaneous", "ema_decay": 0.9, "loss": {"name": "ragan_ls", "weights": JOINT}},
-    "noisy labels": {"loss": {"name": "non_saturating", "weights": SEPARATE, "labels": {"real": [0.7, 1.2], "fake": [0.0, 0.3], "flip": 0.1}},
-                     "optimizer": {"generator": {"name": "rmsprop", "lr": 1e-3}, "discriminator": {"name": "sgd", "lr": 0.1, "momentum": 0.9}}},
-    "clipped": {"loss": {"name": "wasserstein", "weights": SEPARATE}, "update": "generator_first",
-                "regularizer": {"parts": {"weight_clipping": {"long": 4, "warm_up": 2, "every": 3}}}},
+        "optimizer": {
+            "generator": {"name": "adam", "lr": {"name": "cosine", "value": 1e-3, "to": 0.0, "length": 240}},
+            "discriminator": ADAM,
+        },
+    },
+    "simultaneous": {
+        "update": "simultaneous",
+        "ema_decay": 0.9,
+        "loss": {"name": "ragan_ls", "weights": JOINT},
+    },
+    "noisy labels": {
+        "loss": {
+            "name": "non_saturating",
+            "weights": SEPARATE,
+            "labels": {"real": [0.7, 1.2], "fake": [0.0, 0.3], "flip": 0.1},
+        },
+        "optimizer": {
+            "generator": {"name": "rmsprop", "lr": 1e-3},
+            "discriminator": {"name": "sgd", "lr": 0.1, "momentum": 0.9},
+        },
+    },
+    "clipped": {
+        "loss": {"name": "wasserstein", "weights": SEPARATE},
+        "update": "generator_first",
+        "regularizer": {"parts": {"weight_clipping": {"long": 4, "warm_up": 2, "every": 3}}},
+    },
 }
 
 
-def go_on(settings: dict[str, Any], folder: Path, steps: int, *callbacks: Callback, every: int = BATCH, resume: bool = True,
-          workers: int = 0, **options: Any) -> tuple[GAN, pl.Trainer]:
+def go_on(
+    settings: dict[str, Any],
+    folder: Path,
+    steps: int,
+    *callbacks: Callback,
+    every: int = BATCH,
+    resume: bool = True,
+    workers: int = 0,
+    **options: Any,
+) -> tuple[GAN, pl.Trainer]:
     """Trains to `steps` batches in all, from the newest good checkpoint of `folder`, saving every `every` samples."""
-    content = checkpoint.read(checkpoint.newest_good(folder)[0]) if resume and checkpoint.all_of(folder) else None
+    content = (
+        checkpoint.read(checkpoint.newest_good(folder)[0]) if resume and checkpoint.all_of(folder) else None
+    )
     gan = points(**settings)
     if content:
         gan.set_extra_state(content["state"]["_extra_state"])
@@ -58,6 +98,7 @@ def go_on(settings: dict[str, Any], folder: Path, steps: int, *callbacks: Callba
 
 def digest(folder: Path) -> list[tuple[str, Any]]:
     """All of the newest checkpoint, flattened."""
+
     def flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
         if isinstance(value, dict):
             return [pair for key in value for pair in flat(value[key], f"{name}/{key}")]
@@ -96,7 +137,15 @@ def test_mixed_precision_resumes_bitwise(precision: str, tmp_path: Path) -> None
     def options() -> dict[str, Any]:
         if precision == "bf16-mixed":
             return {"precision": precision}
-        return {"plugins": [MixedPrecision("16-mixed", "cpu", scaler=torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=3))]}
+        return {
+            "plugins": [
+                MixedPrecision(
+                    "16-mixed",
+                    "cpu",
+                    scaler=torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=3),
+                )
+            ]
+        }
 
     go_on(SETTINGS["everything"], tmp_path / "whole", STEPS, **options())
     for stop in (7, STEPS):
@@ -175,8 +224,12 @@ class SignalAt(Callback):
             os.kill(os.getpid(), self.number)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143)])
-def test_a_signal_ends_the_run_after_the_step_with_a_checkpoint(number: int, code: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143)]
+)
+def test_a_signal_ends_the_run_after_the_step_with_a_checkpoint(
+    number: int, code: int, tmp_path: Path
+) -> None:
     signals, before = Signals(), signal.getsignal(number)
     gan, _ = go_on({}, tmp_path / "cut", STEPS, SignalAt(4, number), signals, every=10**9)
     assert gan.iteration == 5 and signals.exit_code == code and signal.getsignal(number) == before

@@ -21,15 +21,36 @@ from .games import ADAM, JOINT, SEPARATE, CloudData, points, trainer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks two gloo processes")
 STEPS, BATCH = 6, 16
-SGD = {"name": "sgd", "lr": 0.02}  # Adam would blow up rounding where a gradient is 0, as a relativistic output bias's is
+SGD = {
+    "name": "sgd",
+    "lr": 0.02,
+}  # Adam would blow up rounding where a gradient is 0, as a relativistic output bias's is
 
 GAMES: dict[str, dict[str, Any]] = {
-    **{name: {"loss": {"name": name, "weights": SEPARATE}} for name in ("minimax", "non_saturating", "least_squares", "hinge")},
-    **{name: {"loss": {"name": name, "weights": JOINT}} for name in ("rpgan", "rpgan_ls", "rpgan_hinge", "ragan", "ragan_ls", "ragan_hinge")},
-    **{part: {"regularizer": {"parts": {part: {}}, "weights": {"discriminator": {part: 1.0}}}} for part in ("gradient_penalty", "r1", "r2", "drift")},
-    "clipping": {"loss": {"name": "wasserstein", "weights": SEPARATE}, "regularizer": {"parts": {"weight_clipping": {"long": 3, "warm_up": 1}}}},
+    **{
+        name: {"loss": {"name": name, "weights": SEPARATE}}
+        for name in ("minimax", "non_saturating", "least_squares", "hinge")
+    },
+    **{
+        name: {"loss": {"name": name, "weights": JOINT}}
+        for name in ("rpgan", "rpgan_ls", "rpgan_hinge", "ragan", "ragan_ls", "ragan_hinge")
+    },
+    **{
+        part: {"regularizer": {"parts": {part: {}}, "weights": {"discriminator": {part: 1.0}}}}
+        for part in ("gradient_penalty", "r1", "r2", "drift")
+    },
+    "clipping": {
+        "loss": {"name": "wasserstein", "weights": SEPARATE},
+        "regularizer": {"parts": {"weight_clipping": {"long": 3, "warm_up": 1}}},
+    },
     "spectral": {"regularizer": {"parts": {"spectral_norm": {}}}},
-    "labels": {"loss": {"name": "non_saturating", "weights": SEPARATE, "labels": {"real": [0.7, 1.2], "fake": [0.0, 0.3], "flip": 0.2}}},
+    "labels": {
+        "loss": {
+            "name": "non_saturating",
+            "weights": SEPARATE,
+            "labels": {"real": [0.7, 1.2], "fake": [0.0, 0.3], "flip": 0.2},
+        }
+    },
     "simultaneous": {"update": "simultaneous", "ema_half_life": 50.0},
     "own fakes": {"fresh_fake": True, "n_critic": 2, "clip": {"generator": 0.1, "discriminator": 0.1}},
 }
@@ -43,19 +64,30 @@ class Read(Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         figures = pl_module.figures()
-        content = {"state": dict(pl_module.state_dict()), "figures": figures, "latent": pl_module.latent.draw(2, torch.device("cpu"))}
+        content = {
+            "state": dict(pl_module.state_dict()),
+            "figures": figures,
+            "latent": pl_module.latent.draw(2, torch.device("cpu")),
+        }
         torch.save(content, self.folder / f"{trainer.world_size}-{trainer.global_rank}.pt")
 
 
-def fit(settings: dict[str, Any], processes: int, folder: Path, *callbacks: Callback, steps: int = STEPS) -> None:
-    gan, data = points(**{"optimizer": {"generator": SGD, "discriminator": SGD}, **settings}), CloudData(BATCH)
+def fit(
+    settings: dict[str, Any], processes: int, folder: Path, *callbacks: Callback, steps: int = STEPS
+) -> None:
+    gan, data = (
+        points(**{"optimizer": {"generator": SGD, "discriminator": SGD}, **settings}),
+        CloudData(BATCH),
+    )
     content = checkpoint.read(checkpoint.newest_good(folder)[0]) if checkpoint.all_of(folder) else None
     if content:
         gan.set_extra_state(content["state"]["_extra_state"])
     data.begin(gan.samples_seen, None)
     strategy = GradientAverage(start_method="fork", process_group_backend="gloo") if processes > 1 else "auto"
     saving = Checkpoints(folder, 10**9, {}, content)
-    trainer(steps * BATCH, Read(folder), *callbacks, saving, devices=processes, strategy=strategy).fit(gan, data)
+    trainer(steps * BATCH, Read(folder), *callbacks, saving, devices=processes, strategy=strategy).fit(
+        gan, data
+    )
 
 
 def read(folder: Path, name: str) -> dict[str, Any]:
@@ -70,7 +102,9 @@ def test_two_processes_equal_one_with_the_whole_batch(name: str, tmp_path: Path)
     one, first, second = read(tmp_path / "1", "1-0"), read(tmp_path / "2", "2-0"), read(tmp_path / "2", "2-1")
     for key, value in one["state"].items():
         if isinstance(value, Tensor):
-            torch.testing.assert_close(first["state"][key], value, atol=2e-5, rtol=1e-4, msg=lambda m, key=key: f"{key}: {m}")
+            torch.testing.assert_close(
+                first["state"][key], value, atol=2e-5, rtol=1e-4, msg=lambda m, key=key: f"{key}: {m}"
+            )
             assert torch.equal(first["state"][key], second["state"][key]), key
     for key, figure in one["figures"].items():
         assert first["figures"][key] == pytest.approx(figure, abs=1e-4, rel=1e-3), key
@@ -82,7 +116,13 @@ def test_each_rank_draws_its_own_latents(tmp_path: Path) -> None:
 
 
 def test_two_processes_resume_bitwise(tmp_path: Path) -> None:
-    game = {"optimizer": {"generator": ADAM, "discriminator": ADAM}, "loss": {"name": "ragan", "weights": JOINT}, "dropout": 0.3, "ema_half_life": 40.0, "n_critic": 2}
+    game = {
+        "optimizer": {"generator": ADAM, "discriminator": ADAM},
+        "loss": {"name": "ragan", "weights": JOINT},
+        "dropout": 0.3,
+        "ema_half_life": 40.0,
+        "n_critic": 2,
+    }
     (tmp_path / "whole").mkdir(), (tmp_path / "parts").mkdir()
     fit(game, 2, tmp_path / "whole")
     for steps in (3, STEPS):
@@ -99,6 +139,6 @@ class PoisonOneRank(Callback):
 
 
 def test_a_nan_on_one_rank_stops_both_before_the_update(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="discriminator.*after 32 samples") as caught:
+    with pytest.raises(Exception, match=r"discriminator.*after 32 samples") as caught:
         fit({}, 2, tmp_path, PoisonOneRank())
     assert NonFinite.__name__ in type(caught.value).__name__ or "NonFinite" in str(caught.value)

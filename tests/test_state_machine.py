@@ -63,7 +63,9 @@ class Run(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
         gan, _ = go_on(GAME, self.folder, end, every=self.every)
         assert gan.iteration == end
-        crossed = (n for n in range(start + 1, end + 1) if n * BATCH // self.every > (n - 1) * BATCH // self.every)
+        crossed = (
+            n for n in range(start + 1, end + 1) if n * BATCH // self.every > (n - 1) * BATCH // self.every
+        )
         self.good |= {*crossed, end}
 
     def newest(self) -> Path:
@@ -91,7 +93,10 @@ class Run(RuleBasedStateMachine):
         (self.folder / checkpoint.file_name(batch * BATCH)).unlink()
         self.good.remove(batch)
 
-    @rule(name=st.sampled_from(["last.ckpt", "best.ckpt", "0000000099.ckpt.tmp.1", "notes.txt", "99.ckpt"]), data=st.binary(max_size=99))
+    @rule(
+        name=st.sampled_from(["last.ckpt", "best.ckpt", "0000000099.ckpt.tmp.1", "notes.txt", "99.ckpt"]),
+        data=st.binary(max_size=99),
+    )
     def leave_rubbish(self, name: str, data: bytes) -> None:
         self.folder.mkdir(exist_ok=True)
         (self.folder / name).unlink(missing_ok=True)  # last.ckpt is another name of the newest one's bytes
@@ -105,7 +110,9 @@ class Run(RuleBasedStateMachine):
             return
         path, broken = checkpoint.newest_good(self.folder)
         assert path == self.newest()
-        assert len(broken) == sum(int(other.stem) > int(path.stem) for other in checkpoint.all_of(self.folder))
+        assert len(broken) == sum(
+            int(other.stem) > int(path.stem) for other in checkpoint.all_of(self.folder)
+        )
         assert same(checkpoint.read(path), self.whole[path.name])
 
 
@@ -113,7 +120,9 @@ class Run(RuleBasedStateMachine):
 def machine(tmp_path_factory: pytest.TempPathFactory) -> type[Run]:
     whole = tmp_path_factory.mktemp("whole")
     go_on(GAME, whole, LONGEST)
-    return type("Run", (Run,), {"whole": {path.name: checkpoint.read(path) for path in checkpoint.all_of(whole)}})
+    return type(
+        "Run", (Run,), {"whole": {path.name: checkpoint.read(path) for path in checkpoint.all_of(whole)}}
+    )
 
 
 def play(machine: type[Run], examples: int, steps: int, shrink: bool = True) -> None:

@@ -41,8 +41,12 @@ from .strangers import (
 )
 from .test_checkpoint import Eval, NumpyLoad, Shell, save_legacy, seal
 
-pytestmark = pytest.mark.filterwarnings("ignore:Environment variable TORCH_FORCE", "ignore:Detected pickle protocol",
-                                        "ignore::UserWarning", "ignore::FutureWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Environment variable TORCH_FORCE",
+    "ignore:Detected pickle protocol",
+    "ignore::UserWarning",
+    "ignore::FutureWarning",
+)
 MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
 
 
@@ -53,7 +57,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def stranger(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stranger:
-    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # switches torch's guard off where nothing is said
+    monkeypatch.setenv(
+        "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1"
+    )  # switches torch's guard off where nothing is said
     return Stranger(made, tmp_path)
 
 
@@ -71,7 +77,11 @@ def refused(action: Callable[[], Any], *words: str) -> str:
 
 
 def first_weight(content: dict[str, Any]) -> str:
-    return next(name for name, value in content["state"].items() if isinstance(value, torch.Tensor) and value.dim() == 2)
+    return next(
+        name
+        for name, value in content["state"].items()
+        if isinstance(value, torch.Tensor) and value.dim() == 2
+    )
 
 
 def placed(content: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
@@ -86,7 +96,10 @@ def test_every_way_of_reading_works_on_what_a_run_writes(stranger: Stranger) -> 
         for name, way in stranger.ways(exported).items():
             assert way is not None, name
             way()
-    assert torch.equal(gan_zoo.load(stranger.run / "export").sample(4), gan_zoo.load(stranger.run.parent / "packed").sample(4))
+    assert torch.equal(
+        gan_zoo.load(stranger.run / "export").sample(4),
+        gan_zoo.load(stranger.run.parent / "packed").sample(4),
+    )
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -98,22 +111,36 @@ def test_every_models_files_are_read_though_torchs_guard_is_off(
     plain_yaml.save(config, tmp_path / "config.yaml")
     assert validate(plain_yaml.plain(tmp_path / "config.yaml"), local=False) == config
     gan = loading.build(config)
-    checkpoint.write(tmp_path / checkpoint.file_name(0),
-                     {"format": checkpoint.FORMAT, **loading.described(config), "state": gan.state_dict()})
+    checkpoint.write(
+        tmp_path / checkpoint.file_name(0),
+        {"format": checkpoint.FORMAT, **loading.described(config), "state": gan.state_dict()},
+    )
     loading.export(gan, tmp_path / "export", loading.described(config), "card")
     for place in (tmp_path, tmp_path / checkpoint.file_name(0), tmp_path / "export"):
         found = gan_zoo.load(place)
-        assert all(torch.equal(value, found.state_dict()[name]) for name, value in gan.state_dict().items()
-                   if isinstance(value, torch.Tensor))
+        assert all(
+            torch.equal(value, found.state_dict()[name])
+            for name, value in gan.state_dict().items()
+            if isinstance(value, torch.Tensor)
+        )
         assert loading.modality_of(place) == config["data"]["modality"]
 
 
 # ---- pickles ----------------------------------------------------------------------------------------------
 
-PLACES = ["evil", "state.evil", "config.model.evil", "optimizers.generator.evil", "callbacks.evil", "state._extra_state.evil"]
+PLACES = [
+    "evil",
+    "state.evil",
+    "config.model.evil",
+    "optimizers.generator.evil",
+    "callbacks.evil",
+    "state._extra_state.evil",
+]
 
 
-@pytest.mark.parametrize(("place", "evil"), [*((place, Shell) for place in PLACES), ("evil", Eval), ("evil", NumpyLoad)])
+@pytest.mark.parametrize(
+    ("place", "evil"), [*((place, Shell) for place in PLACES), ("evil", Eval), ("evil", NumpyLoad)]
+)
 def test_a_pickle_in_any_place_runs_in_no_way_of_reading(
     stranger: Stranger, content: dict[str, Any], place: str, evil: type[Shell], tmp_path: Path
 ) -> None:
@@ -131,7 +158,9 @@ def test_a_pickle_in_any_place_runs_in_no_way_of_reading(
     assert canary.exists()
 
 
-def test_the_refusal_names_what_the_file_wanted_to_call(stranger: Stranger, content: dict[str, Any], tmp_path: Path) -> None:
+def test_the_refusal_names_what_the_file_wanted_to_call(
+    stranger: Stranger, content: dict[str, Any], tmp_path: Path
+) -> None:
     stranger.hold(changed(content, "evil", Shell(tmp_path / "canary")))
     message = refused(lambda: checkpoint.read(stranger.checkpoint))
     assert "posix.system" in message or "nt.system" in message
@@ -152,8 +181,11 @@ def test_pickles_beside_a_checkpoint_are_not_opened(stranger: Stranger, tmp_path
 # ---- descriptions and states ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("place", "value", "words"), BAD_DESCRIPTIONS,
-                         ids=[f"{place}={str(value)[:30]}" for place, value, _ in BAD_DESCRIPTIONS])
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    BAD_DESCRIPTIONS,
+    ids=[f"{place}={str(value)[:30]}" for place, value, _ in BAD_DESCRIPTIONS],
+)
 def test_a_checkpoint_or_export_that_describes_no_model_is_refused(
     stranger: Stranger, content: dict[str, Any], place: str, value: Any, words: str
 ) -> None:
@@ -169,12 +201,18 @@ def test_a_list_that_holds_itself_ends(stranger: Stranger, content: dict[str, An
     refused(lambda: gan_zoo.load(stranger.checkpoint), "nested deeper than 32")
 
 
-@pytest.mark.parametrize(("place", "value", "words"), BAD_STATES, ids=[f"{place}: {words[:30]}" for place, _, words in BAD_STATES])
+@pytest.mark.parametrize(
+    ("place", "value", "words"), BAD_STATES, ids=[f"{place}: {words[:30]}" for place, _, words in BAD_STATES]
+)
 def test_a_state_that_is_none_is_refused_in_every_way_of_reading(
     stranger: Stranger, content: dict[str, Any], place: str, value: Callable[[], Any], words: str
 ) -> None:
     stranger.hold(placed(content, place, value()))
-    for action in (lambda: gan_zoo.load(stranger.run), stranger.resume, lambda: stranger.start_from(stranger.run)):
+    for action in (
+        lambda: gan_zoo.load(stranger.run),
+        stranger.resume,
+        lambda: stranger.start_from(stranger.run),
+    ):
         assert words in refused(action, str(stranger.run))
 
 
@@ -183,7 +221,9 @@ def test_weights_of_another_model_are_refused(
     stranger: Stranger, content: dict[str, Any], place: str, value: Callable[[], Any], words: str
 ) -> None:
     stranger.hold(placed(content, place, value()))
-    refused(lambda: gan_zoo.load(stranger.run), words.replace(FIRST, first_weight(content)), str(stranger.run))
+    refused(
+        lambda: gan_zoo.load(stranger.run), words.replace(FIRST, first_weight(content)), str(stranger.run)
+    )
 
 
 OPTIMIZERS: list[tuple[str, Any]] = [
@@ -194,7 +234,9 @@ OPTIMIZERS: list[tuple[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("place", "value"), OPTIMIZERS, ids=[f"{place}={str(value)[:30]}" for place, value in OPTIMIZERS])
+@pytest.mark.parametrize(
+    ("place", "value"), OPTIMIZERS, ids=[f"{place}={str(value)[:30]}" for place, value in OPTIMIZERS]
+)
 def test_what_a_resumed_run_cannot_take_up_is_refused_before_its_first_step(
     stranger: Stranger, content: dict[str, Any], place: str, value: Any
 ) -> None:
@@ -207,13 +249,17 @@ def test_a_model_as_large_as_its_hollow_weights_is_not_built(
 ) -> None:
     """Shapes that agree prove nothing where both come from the stranger: 10^5 x 10^5 numbers would be 37 GiB."""
     name = first_weight(content).replace(".", "/")
-    large = changed(changed(content, "config.model.latent.size", 10**5), f"state.{name}", torch.zeros(1).expand(4, 10**9))
+    large = changed(
+        changed(content, "config.model.latent.size", 10**5), f"state.{name}", torch.zeros(1).expand(4, 10**9)
+    )
     stranger.hold(large)
     monkeypatch.setattr(loading, "build", lambda *_: pytest.fail("built"))
     refused(lambda: gan_zoo.load(stranger.checkpoint), "in a file of")
 
 
-def test_an_archive_that_unpacks_to_more_than_it_is_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_that_unpacks_to_more_than_it_is_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with zipfile.ZipFile(tmp_path / "a.ckpt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(10**7))
     seal(tmp_path / "a.ckpt")
@@ -236,7 +282,11 @@ def test_a_model_json_that_is_none_is_refused(stranger: Stranger, name: str, tex
 def test_safetensors_that_lie_are_refused(stranger: Stranger, name: str, data: bytes) -> None:
     (stranger.export / "model.safetensors").write_bytes(data)
     for way in ("load", "init_from", "sample"):
-        refused(stranger.ways(exported=True)[way], "model.safetensors: not a safetensors file that can be read", "get it again")
+        refused(
+            stranger.ways(exported=True)[way],
+            "model.safetensors: not a safetensors file that can be read",
+            "get it again",
+        )
 
 
 def test_an_export_without_its_parts_says_which(stranger: Stranger) -> None:
@@ -249,7 +299,12 @@ def test_an_export_without_its_parts_says_which(stranger: Stranger) -> None:
 
 
 def test_a_summary_and_names_of_a_stranger_do_not_break_the_card(stranger: Stranger) -> None:
-    for text in ("[", "[]", '{"figures": 3, "parameters": {"generator": "x"}}', '{"figures": {"fid": "12", "kid": null}}'):
+    for text in (
+        "[",
+        "[]",
+        '{"figures": 3, "parameters": {"generator": "x"}}',
+        '{"figures": {"fid": "12", "kid": null}}',
+    ):
         (stranger.run / "summary.json").write_text(text)
         stranger.ways()["export"]()
 
@@ -283,9 +338,14 @@ BAD_SETTINGS: list[tuple[str, Any, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("place", "value", "words"), BAD_SETTINGS,
-                         ids=[f"{place}={str(value)[:30]}" for place, value, _ in BAD_SETTINGS])
-def test_a_run_directory_that_describes_no_run_is_not_resumed(stranger: Stranger, place: str, value: Any, words: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    BAD_SETTINGS,
+    ids=[f"{place}={str(value)[:30]}" for place, value, _ in BAD_SETTINGS],
+)
+def test_a_run_directory_that_describes_no_run_is_not_resumed(
+    stranger: Stranger, place: str, value: Any, words: str
+) -> None:
     stranger.settings(place, value)
     refused(stranger.resume, words)
     if place.startswith("data."):
@@ -306,7 +366,9 @@ def test_a_class_of_ones_own_is_taken_when_the_command_line_names_it_too(strange
     own = "tests.games.CloudData"
     stranger.settings("data", {"_target_": own, "modality": "points", "batch_size": 8, "sise": 3})
     refused(stranger.resume, own, "say so on the command line")
-    refused(lambda: stranger.resume(f"data._target_={own}"), "data.sise: no such key; did you mean data.size?")
+    refused(
+        lambda: stranger.resume(f"data._target_={own}"), "data.sise: no such key; did you mean data.size?"
+    )
 
 
 def test_a_choice_within_a_group_is_no_way_round_the_comparison(tmp_path: Path) -> None:
@@ -315,7 +377,9 @@ def test_a_choice_within_a_group_is_no_way_round_the_comparison(tmp_path: Path) 
     config = validate(compose(["model=pggan"]))
     plain_yaml.save(config, tmp_path / "config.yaml")
     texts = [f"resume={tmp_path}", "model=pggan", "model/schedule=tf"]
-    refused(lambda: resuming.continued(compose(texts), texts), "cannot go on with other rules", "model.schedule.")
+    refused(
+        lambda: resuming.continued(compose(texts), texts), "cannot go on with other rules", "model.schedule."
+    )
 
 
 def test_what_the_command_line_takes_away_is_compared_too(made: Path) -> None:
@@ -326,8 +390,12 @@ def test_what_the_command_line_takes_away_is_compared_too(made: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
-@pytest.mark.parametrize("name", [".lock", "metrics.csv", "checkpoints/last.ckpt", "samples/0000000000.png", "notes.txt"])
-def test_a_link_out_of_a_run_directory_is_not_written_through(stranger: Stranger, name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", [".lock", "metrics.csv", "checkpoints/last.ckpt", "samples/0000000000.png", "notes.txt"]
+)
+def test_a_link_out_of_a_run_directory_is_not_written_through(
+    stranger: Stranger, name: str, tmp_path: Path
+) -> None:
     mine = tmp_path / "mine.txt"
     mine.write_text("precious")
     (stranger.run / name).unlink(missing_ok=True)
@@ -337,7 +405,9 @@ def test_a_link_out_of_a_run_directory_is_not_written_through(stranger: Stranger
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="FIFOs are a POSIX thing")
-@pytest.mark.parametrize("name", ["config.yaml", "export/model.json", "export/model.safetensors", "checkpoints/last.ckpt"])
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "export/model.json", "export/model.safetensors", "checkpoints/last.ckpt"]
+)
 def test_a_pipe_in_place_of_a_file_does_not_wait_for_ever(stranger: Stranger, name: str) -> None:
     shutil.rmtree(stranger.run / "checkpoints")
     (stranger.run / "checkpoints").mkdir()
@@ -346,10 +416,14 @@ def test_a_pipe_in_place_of_a_file_does_not_wait_for_ever(stranger: Stranger, na
     place = stranger.export if "export" in name else stranger.run
     refused(lambda: gan_zoo.load(place))
     refused(stranger.resume)
-    refused(lambda: plain_yaml.plain(stranger.run / name), "there is no such file") if "yaml" in name else None
+    refused(
+        lambda: plain_yaml.plain(stranger.run / name), "there is no such file"
+    ) if "yaml" in name else None
 
 
-@pytest.mark.parametrize("text", ["a: " + ":".join(["59"] * 100_000), "a: " + "9" * 10_000, "a: -" + "1_" * 5000])
+@pytest.mark.parametrize(
+    "text", ["a: " + ":".join(["59"] * 100_000), "a: " + "9" * 10_000, "a: -" + "1_" * 5000]
+)
 def test_a_number_that_takes_for_ever_to_read_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(text)
     refused(lambda: plain_yaml.plain(tmp_path / "config.yaml"), "holds a number of")
@@ -362,7 +436,9 @@ NAMES = ["", "absent", "../absent", "a" * 5000, "nul\0byte", "\udcff"]
 
 
 @pytest.mark.parametrize("name", ADDRESSES + NAMES)
-def test_addresses_and_strange_names_are_refused_in_words(name: str, stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_addresses_and_strange_names_are_refused_in_words(
+    name: str, stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("connected"))
     from gan_zoo import export, resuming, sample
 

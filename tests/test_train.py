@@ -22,8 +22,18 @@ from gan_zoo import checkpoint, plain_yaml
 
 from .test_zoo import same
 
-SMALL = ["model=vanilla", "data=ring", "data.size=1000", "log_every=640", "sample_every=1280", "checkpoint_every=1280", "logger=csv",
-         "trainer.threads=1", "trainer.accelerator=cpu", "trainer.precision=32-true"]
+SMALL = [
+    "model=vanilla",
+    "data=ring",
+    "data.size=1000",
+    "log_every=640",
+    "sample_every=1280",
+    "checkpoint_every=1280",
+    "logger=csv",
+    "trainer.threads=1",
+    "trainer.accelerator=cpu",
+    "trainer.precision=32-true",
+]
 
 
 def command(*arguments: str, module: str = "train") -> list[str]:
@@ -31,7 +41,9 @@ def command(*arguments: str, module: str = "train") -> list[str]:
 
 
 def train(*arguments: str, code: int = 0, module: str = "train") -> str:
-    done = subprocess.run(command(*arguments, module=module), capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(
+        command(*arguments, module=module), capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr
     return done.stdout + done.stderr
@@ -56,8 +68,12 @@ def last(run: Path) -> dict[str, Any]:
 def equal_runs(one: Path, other: Path) -> bool:
     pictures = [sorted((run / "samples").glob("*.png")) for run in (one, other)]
     names = [[path.name for path in found] for found in pictures]
-    return (all(same(last(one)[key], last(other)[key]) for key in ("state", "optimizers")) and without_clocks(one) == without_clocks(other)
-            and names[0] == names[1] and all(a.read_bytes() == b.read_bytes() for a, b in zip(*pictures, strict=True)))
+    return (
+        all(same(last(one)[key], last(other)[key]) for key in ("state", "optimizers"))
+        and without_clocks(one) == without_clocks(other)
+        and names[0] == names[1]
+        and all(a.read_bytes() == b.read_bytes() for a, b in zip(*pictures, strict=True))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +85,18 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_directory_explains_itself(whole: Path) -> None:
-    for name in ("config.yaml", "metrics.csv", "network.txt", "samples.gif", "losses.png", "summary.json", "checkpoints/last.ckpt",
-                 "samples/real.png", "samples/0000000000.png", "samples/0000006400.png"):
+    for name in (
+        "config.yaml",
+        "metrics.csv",
+        "network.txt",
+        "samples.gif",
+        "losses.png",
+        "summary.json",
+        "checkpoints/last.ckpt",
+        "samples/real.png",
+        "samples/0000000000.png",
+        "samples/0000006400.png",
+    ):
         assert (whole / name).is_file(), name
     summary = json.loads((whole / "summary.json").read_text())
     assert summary["finished"] and summary["samples_seen"] == 6400 and summary["seed"] == 0
@@ -87,7 +113,9 @@ def test_killed_and_resumed_twice_it_ends_as_if_never_interrupted(whole: Path, t
     run = tmp_path / "run"
     arguments = [*SMALL, "max_samples=6400", f"output_dir={run}"]
     for _ in range(2):
-        with subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(
+            command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
             seen = len(checkpoint.all_of(run / "checkpoints")) and checkpoint.all_of(run / "checkpoints")[0]
             deadline = time.time() + 120
             while time.time() < deadline and process.poll() is None:
@@ -104,8 +132,12 @@ def test_killed_and_resumed_twice_it_ends_as_if_never_interrupted(whole: Path, t
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_leaves_a_checkpoint_and_its_exit_code(number: int, code: int, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with subprocess.Popen(command(*SMALL, "max_samples=10_000_000", f"output_dir={run}"), stdout=subprocess.DEVNULL,
-                          stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command(*SMALL, "max_samples=10_000_000", f"output_dir={run}"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         deadline = time.time() + 120
         while not (run / "metrics.csv").exists() and time.time() < deadline:
             time.sleep(0.02)
@@ -113,12 +145,18 @@ def test_a_signal_leaves_a_checkpoint_and_its_exit_code(number: int, code: int, 
         _, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors
     assert "Traceback" not in errors
-    assert last(run)["state"]["_extra_state"]["samples_seen"] == json.loads((run / "summary.json").read_text())["samples_seen"] > 0
+    assert (
+        last(run)["state"]["_extra_state"]["samples_seen"]
+        == json.loads((run / "summary.json").read_text())["samples_seen"]
+        > 0
+    )
 
 
 def test_a_run_that_is_going_on_is_not_written_to_by_another(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with subprocess.Popen(command(*SMALL, "max_samples=10_000_000", f"output_dir={run}"), stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command(*SMALL, "max_samples=10_000_000", f"output_dir={run}"), stdout=subprocess.DEVNULL
+    ) as process:
         while not (run / "checkpoints").exists() or not checkpoint.all_of(run / "checkpoints"):
             assert process.poll() is None
             time.sleep(0.02)
@@ -174,20 +212,28 @@ def test_a_sweep_trains_what_it_says(tmp_path: Path) -> None:
     train("-m", *SMALL, "max_samples=640", "seed=0,1", f"output_dir={tmp_path}/run-${{seed}}")
     configs = [plain_yaml.plain(tmp_path / f"run-{seed}/config.yaml") for seed in (0, 1)]
     assert [config["seed"] for config in configs] == [0, 1]
-    assert not torch.equal(gan_zoo.load(tmp_path / "run-0").sample(2), gan_zoo.load(tmp_path / "run-1").sample(2))
+    assert not torch.equal(
+        gan_zoo.load(tmp_path / "run-0").sample(2), gan_zoo.load(tmp_path / "run-1").sample(2)
+    )
 
 
 def test_max_samples_0_composes_builds_describes_and_ends(tmp_path: Path) -> None:
     train(*SMALL, "max_samples=0", f"output_dir={tmp_path}/run")
     summary = json.loads((tmp_path / "run/summary.json").read_text())
-    assert summary["samples_seen"] == 0 and summary["parameters"]["generator"] > 0 and (tmp_path / "run/config.yaml").is_file()
+    assert (
+        summary["samples_seen"] == 0
+        and summary["parameters"]["generator"] > 0
+        and (tmp_path / "run/config.yaml").is_file()
+    )
 
 
 def test_weights_of_a_run_start_another(whole: Path, tmp_path: Path) -> None:
     said = train(*SMALL, "max_samples=640", f"init_from={whole}", f"output_dir={tmp_path}/run")
     assert "0 stay as new" in said
     train(f"run={whole}", module="export")
-    assert torch.equal(gan_zoo.load(whole / "export").sample(5, seed=1), gan_zoo.load(whole).sample(5, seed=1))
+    assert torch.equal(
+        gan_zoo.load(whole / "export").sample(5, seed=1), gan_zoo.load(whole).sample(5, seed=1)
+    )
 
 
 def test_samples_from_the_command_line(whole: Path, tmp_path: Path) -> None:
@@ -197,9 +243,21 @@ def test_samples_from_the_command_line(whole: Path, tmp_path: Path) -> None:
     assert "did you mean view?" in train(f"run={whole}", "veiw=grid", module="sample", code=2)
 
 
-def test_the_profile_names_what_a_step_spends_its_time_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_profile_names_what_a_step_spends_its_time_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from gan_zoo.profile import main
 
-    main(["model=vanilla", "data=ring", "data.size=1000", "trainer.threads=1", "steps=3", "warm_up=1", f"output={tmp_path}"])
+    main(
+        [
+            "model=vanilla",
+            "data=ring",
+            "data.size=1000",
+            "trainer.threads=1",
+            "steps=3",
+            "warm_up=1",
+            f"output={tmp_path}",
+        ]
+    )
     assert "aten::addmm" in capsys.readouterr().out
     assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]

@@ -51,9 +51,18 @@ def play(config: dict[str, Any], folder: Path, batches: int, **options: Any) -> 
     for _ in range(batches):  # batch sizes may change on the way
         position += (gan.batch_plan(position) or (BATCH, 0))[0]
         samples = position
-    trainer = pl.Trainer(accelerator="cpu", devices=1, max_epochs=-1, use_distributed_sampler=False, logger=False, enable_checkpointing=False,
-                         enable_progress_bar=False, enable_model_summary=False,
-                         callbacks=[Clock(samples), Checkpoints(folder, 10**12, loading.described(config), content)], **options)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=-1,
+        use_distributed_sampler=False,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[Clock(samples), Checkpoints(folder, 10**12, loading.described(config), content)],
+        **options,
+    )
     trainer.fit(gan, data)
     return gan
 
@@ -85,7 +94,9 @@ def test_a_checkpoint_reloads_to_the_same_next_step(model: str, tmp_path: Path) 
     play(config, tmp_path / "whole", steps + 2)
     for stop in (steps - 1, steps + 2):
         play(config, tmp_path / "parts", stop)
-    whole, parts = (checkpoint.read(checkpoint.newest_good(tmp_path / place)[0]) for place in ("whole", "parts"))
+    whole, parts = (
+        checkpoint.read(checkpoint.newest_good(tmp_path / place)[0]) for place in ("whole", "parts")
+    )
     assert same(whole, parts)
 
 
@@ -98,7 +109,9 @@ def same(a: Any, b: Any) -> bool:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_samples_are_a_function_of_the_seed_and_survive_loading_and_export(model: str, tmp_path: Path) -> None:
+def test_samples_are_a_function_of_the_seed_and_survive_loading_and_export(
+    model: str, tmp_path: Path
+) -> None:
     config = composed(model)
     gan = play(config, tmp_path, 1)
     samples = gan.sample(3, seed=5)
@@ -110,12 +123,17 @@ def test_samples_are_a_function_of_the_seed_and_survive_loading_and_export(model
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("precision", ["bf16-mixed", pytest.param("16-mixed", marks=pytest.mark.slow)])  # float16 crawls on CPUs
+@pytest.mark.parametrize(
+    "precision", ["bf16-mixed", pytest.param("16-mixed", marks=pytest.mark.slow)]
+)  # float16 crawls on CPUs
 def test_it_plays_in_mixed_precision(model: str, precision: str, tmp_path: Path) -> None:
     config = composed(model)
     scaler = torch.amp.GradScaler("cpu", init_scale=64.0)
-    options: dict[str, Any] = {"precision": precision} if precision == "bf16-mixed" else {
-        "plugins": [MixedPrecision("16-mixed", "cpu", scaler=scaler)]}
+    options: dict[str, Any] = (
+        {"precision": precision}
+        if precision == "bf16-mixed"
+        else {"plugins": [MixedPrecision("16-mixed", "cpu", scaler=scaler)]}
+    )
     gan = play(config, tmp_path, steps_of(config), **options)
     assert all(math.isfinite(figure) for figure in gan.figures().values())
     assert flat(gan, "generator").isfinite().all() and flat(gan, "generator").dtype == torch.float32
@@ -134,8 +152,14 @@ def test_it_fits_itself_to_the_data(model: str) -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_goes_with_every_regularizer(loss: str, regularizer: str, tmp_path: Path) -> None:
     """On the default model; combinations that cannot be right say why."""
-    config = composed("dcgan", f"loss={loss}", f"regularizer={regularizer}", "data.resolution=8", "model.generator.width=4",
-                      "model.discriminator.width=4")
+    config = composed(
+        "dcgan",
+        f"loss={loss}",
+        f"regularizer={regularizer}",
+        "data.resolution=8",
+        "model.generator.width=4",
+        "model.discriminator.width=4",
+    )
     if loss == "wasserstein" and regularizer == "none":
         with pytest.raises(ConfigError, match="nothing bounds"):
             loading.build(config)

@@ -8,18 +8,15 @@ the machine does falls on all of them. The figure is the median over rounds of t
 
 from __future__ import annotations
 
-import copy
 import csv
 import itertools
 import logging
 import os
 import platform
-import resource
 import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -32,9 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from gan_zoo import loading
 from gan_zoo.config import compose, validate
-from gan_zoo.gan import GAN
-from gan_zoo.nn.parallel import rank
-from gan_zoo.run import data_module, real_samples
+from gan_zoo.run import data_module
 
 SETTINGS = {
     "dcgan": ["experiment=dcgan_port", "data=avatars", "data.resolution=64"],
@@ -89,7 +84,9 @@ class Loop:
         share = torch.rand(len(real), 1, 1, 1)
         mixed = (real + share * (fake - real)).detach().requires_grad_()
         batch = {"condition": label} if self.conditional else {}
-        (gradient,) = torch.autograd.grad(self.gan.discriminate(mixed, batch).logits.sum(), mixed, create_graph=True)
+        (gradient,) = torch.autograd.grad(
+            self.gan.discriminate(mixed, batch).logits.sum(), mixed, create_graph=True
+        )
         return 10 * (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
@@ -100,8 +97,12 @@ class Tutorial(Loop):
         super().__init__(*args)
         data = Items(self.pictures.float().div(127.5).sub(1), self.labels)
         self.loader = itertools.cycle(DataLoader(data, batch_size=self.batch, shuffle=True, drop_last=True))
+
         def adam(net: nn.Module, player: str) -> torch.optim.Optimizer:
-            return torch.optim.Adam(net.parameters(), lr=self.settings[player]["lr"], betas=tuple(self.settings[player]["betas"]))
+            return torch.optim.Adam(
+                net.parameters(), lr=self.settings[player]["lr"], betas=tuple(self.settings[player]["betas"])
+            )
+
         self.optimizer_d, self.optimizer_g = adam(self.d, "discriminator"), adam(self.g, "generator")
         self.losses: list[tuple[float, float]] = []
 
@@ -114,7 +115,9 @@ class Tutorial(Loop):
         if self.penalised:
             loss_d = on_fake.mean() - on_real.mean() + self.penalty(real, fake.detach().float(), label)
         else:
-            loss_d = F.binary_cross_entropy_with_logits(on_real, ones) + F.binary_cross_entropy_with_logits(on_fake, zeros)
+            loss_d = F.binary_cross_entropy_with_logits(on_real, ones) + F.binary_cross_entropy_with_logits(
+                on_fake, zeros
+            )
         loss_d.backward()
         self.optimizer_d.step()
         self.step_number += 1
@@ -135,8 +138,15 @@ class Tuned(Loop):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+
         def adam(net: nn.Module, player: str) -> torch.optim.Optimizer:
-            return torch.optim.Adam(net.parameters(), lr=self.settings[player]["lr"], betas=tuple(self.settings[player]["betas"]), fused=True)
+            return torch.optim.Adam(
+                net.parameters(),
+                lr=self.settings[player]["lr"],
+                betas=tuple(self.settings[player]["betas"]),
+                fused=True,
+            )
+
         self.optimizer_d, self.optimizer_g = adam(self.d, "discriminator"), adam(self.g, "generator")
         if self.gan.channels_last:
             self.g.to(memory_format=torch.channels_last), self.d.to(memory_format=torch.channels_last)
@@ -201,21 +211,44 @@ def measure(model: str, precision: str, rounds: int) -> dict[str, Any]:
     count = min(len(items), 2000)
     whole = items.__getitems__([(i, 0, data.resolution) for i in range(count)])
     pictures, labels = whole["real"], whole.get("condition", torch.zeros(count, dtype=torch.int64))
-    others = {"tutorial": Tutorial(config, pictures, labels, precision), "tuned": Tuned(config, pictures, labels, precision)}
+    others = {
+        "tutorial": Tutorial(config, pictures, labels, precision),
+        "tuned": Tuned(config, pictures, labels, precision),
+    }
     gan = loading.build(config)
     data.begin(0, None)
     turns = TakeTurns(others, BLOCK[model], rounds)
     gan.observing = False
-    trainer = pl.Trainer(accelerator="cpu", max_epochs=-1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-                         enable_model_summary=False, use_distributed_sampler=False, precision=precision, callbacks=[turns])
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=-1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        precision=precision,
+        callbacks=[turns],
+    )
     trainer.fit(gan, data)
     seconds = turns.seconds
+
     def ratio(name: str) -> float:
-        return statistics.median(other / own for own, other in zip(seconds["gan_zoo"], seconds[name], strict=True))
+        return statistics.median(
+            other / own for own, other in zip(seconds["gan_zoo"], seconds[name], strict=True)
+        )
+
     rates = {name: BLOCK[model] / statistics.median(times) for name, times in seconds.items()}
-    return {"model": model, "precision": precision, "batch": config["data"]["batch_size"], "gan_zoo steps/s": round(rates["gan_zoo"], 2),
-            "tuned steps/s": round(rates["tuned"], 2), "tutorial steps/s": round(rates["tutorial"], 2),
-            "of tuned": round(ratio("tuned"), 3), "times tutorial": round(ratio("tutorial"), 2)}
+    return {
+        "model": model,
+        "precision": precision,
+        "batch": config["data"]["batch_size"],
+        "gan_zoo steps/s": round(rates["gan_zoo"], 2),
+        "tuned steps/s": round(rates["tuned"], 2),
+        "tutorial steps/s": round(rates["tutorial"], 2),
+        "of tuned": round(ratio("tuned"), 3),
+        "times tutorial": round(ratio("tutorial"), 2),
+    }
 
 
 def main(arguments: list[str]) -> None:
@@ -247,7 +280,15 @@ def write(rows: list[dict[str, Any]], threads: int, folder: Path) -> None:
 
 def processor() -> str:
     info = Path("/proc/cpuinfo")
-    names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    names = (
+        [
+            line.split(":", 1)[1].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
+        if info.exists()
+        else []
+    )
     amx = " with AMX" if info.exists() and "amx_bf16" in info.read_text() else ""
     return (names[0] if names else platform.processor()) + amx
 

@@ -21,8 +21,21 @@ class Checkpoints(Callback):
     to go on from. watched: the column of the metrics by which `best.ckpt` is chosen, the smallest being best.
     """
 
-    def __init__(self, folder: Path, every: int, description: dict[str, Any], resume: dict[str, Any] | None = None, keep: int = 2) -> None:
-        self.folder, self.every, self.description, self.resume, self.keep = folder, every, description, resume, keep
+    def __init__(
+        self,
+        folder: Path,
+        every: int,
+        description: dict[str, Any],
+        resume: dict[str, Any] | None = None,
+        keep: int = 2,
+    ) -> None:
+        self.folder, self.every, self.description, self.resume, self.keep = (
+            folder,
+            every,
+            description,
+            resume,
+            keep,
+        )
         self._before = self._saved_at = -1
         self.best: float | None = None
 
@@ -97,7 +110,11 @@ def content_of(trainer: Trainer, gan: GAN, description: dict[str, Any]) -> dict[
         "state": gan.state_dict(),
         "optimizers": {player: gan._optimizer(player).state_dict() for player in PLAYERS},
         "precision": trainer.precision_plugin.state_dict(),
-        "callbacks": {name: state for name, state in ((type(c).__name__, c.state_dict()) for c in _callbacks(trainer)) if state},
+        "callbacks": {
+            name: state
+            for name, state in ((type(c).__name__, c.state_dict()) for c in _callbacks(trainer))
+            if state
+        },
     }
 
 
@@ -124,8 +141,12 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, content: dict[str, Any]
     for index, moments in content["state"].items():
         shapes = {name: value.shape for name, value in moments.items() if value.dim()}
         if wrong := [name for name, shape in shapes.items() if shape != parameters[index].shape]:
-            raise ValueError(f"{wrong[0]} of parameter {index} is {list(shapes[wrong[0]])}, not {list(parameters[index].shape)}")
-    optimizer.load_state_dict({"state": content["state"], "param_groups": optimizer.state_dict()["param_groups"]})
+            raise ValueError(
+                f"{wrong[0]} of parameter {index} is {list(shapes[wrong[0]])}, not {list(parameters[index].shape)}"
+            )
+    optimizer.load_state_dict(
+        {"state": content["state"], "param_groups": optimizer.state_dict()["param_groups"]}
+    )
 
 
 def _callbacks(trainer: Trainer) -> list[Callback]:

@@ -44,7 +44,9 @@ class Order:
             if self.weights is None:
                 self._indices = torch.randperm(self.size, generator=generator)
             else:
-                self._indices = torch.multinomial(self.weights, self.size, replacement=True, generator=generator)
+                self._indices = torch.multinomial(
+                    self.weights, self.size, replacement=True, generator=generator
+                )
             self._epoch = number
         return self._indices
 
@@ -66,7 +68,12 @@ class EndlessBatchSampler(Sampler[list[Key]]):
     """
 
     def __init__(
-        self, order: Order, plan: Callable[[int], tuple[int, int]], start: int = 0, rank: int = 0, world: int = 1
+        self,
+        order: Order,
+        plan: Callable[[int], tuple[int, int]],
+        start: int = 0,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         self.order, self.plan, self.start, self.rank, self.world = order, plan, start, rank, world
 
@@ -77,7 +84,9 @@ class EndlessBatchSampler(Sampler[list[Key]]):
             share = batch // self.world
             if batch < 1 or share * self.world != batch:
                 fitting = " or ".join(str(n * self.world) for n in (share, share + 1) if n > 0) or self.world
-                raise ConfigError(f"batch size {batch} cannot be shared by {self.world} devices; {fitting} would work")
+                raise ConfigError(
+                    f"batch size {batch} cannot be shared by {self.world} devices; {fitting} would work"
+                )
             keys = self.order.keys(position + self.rank * share, share)
             yield [(index, epoch, resolution) for index, epoch in keys]
             position += batch
@@ -96,13 +105,37 @@ class DataModule(LightningDataModule):
     """
 
     def __init__(
-        self, *, name: str, resolution: int, channels: int, classes: int, modality: str, batch_size: int, workers: int = 0,
-        root: str | None = None, download: bool = False, cache: str | None = None, flip: bool = False,
-        class_weights: list[float] | None = None, seed: int = 0,
+        self,
+        *,
+        name: str,
+        resolution: int,
+        channels: int,
+        classes: int,
+        modality: str,
+        batch_size: int,
+        workers: int = 0,
+        root: str | None = None,
+        download: bool = False,
+        cache: str | None = None,
+        flip: bool = False,
+        class_weights: list[float] | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
-        self.name, self.resolution, self.channels, self.classes, self.modality = name, resolution, channels, classes, modality
-        self.batch_size, self.workers, self.root, self.download, self.cache = batch_size, workers, root, download, cache
+        self.name, self.resolution, self.channels, self.classes, self.modality = (
+            name,
+            resolution,
+            channels,
+            classes,
+            modality,
+        )
+        self.batch_size, self.workers, self.root, self.download, self.cache = (
+            batch_size,
+            workers,
+            root,
+            download,
+            cache,
+        )
         self.flip, self.class_weights, self.seed = flip, class_weights, seed
         self.start = 0
         self.plan: Callable[[int], tuple[int, int]] = lambda position: (self.batch_size, self.resolution)
@@ -131,9 +164,13 @@ class DataModule(LightningDataModule):
             return None
         labels = self.conditions()
         if labels is None:
-            raise ConfigError(f"data.class_weights needs labelled data, {self.name} has no classes; set it to null")
+            raise ConfigError(
+                f"data.class_weights needs labelled data, {self.name} has no classes; set it to null"
+            )
         if len(self.class_weights) != self.classes:
-            raise ConfigError(f"data.class_weights has {len(self.class_weights)} entries, {self.name} has {self.classes} classes")
+            raise ConfigError(
+                f"data.class_weights has {len(self.class_weights)} entries, {self.name} has {self.classes} classes"
+            )
         if not (all(0 <= weight < math.inf for weight in self.class_weights) and any(self.class_weights)):
             raise ConfigError(
                 f"data.class_weights must be finite numbers of at least 0, not all 0; got {self.class_weights}"
@@ -149,6 +186,10 @@ class DataModule(LightningDataModule):
         world = self.trainer.world_size if self.trainer is not None else 1
         sampler = EndlessBatchSampler(order, self.plan, self.start, rank, world)
         return DataLoader(
-            data, batch_sampler=sampler, collate_fn=_whole_batch, num_workers=self.workers,  # type: ignore[arg-type]
-            persistent_workers=self.workers > 0, pin_memory=torch.cuda.is_available(),
+            data,
+            batch_sampler=sampler,
+            collate_fn=_whole_batch,
+            num_workers=self.workers,  # type: ignore[arg-type]
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
         )

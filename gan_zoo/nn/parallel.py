@@ -60,4 +60,6 @@ def average_(tensors: Iterable[Tensor], bucket_bytes: int = 25 * 2**20) -> None:
     for work, flat, bucket in pending:
         work.wait()
         parts = (flat / world).split([tensor.numel() for tensor in bucket])
-        torch._foreach_copy_(bucket, [part.view_as(tensor) for part, tensor in zip(parts, bucket, strict=True)])
+        torch._foreach_copy_(
+            bucket, [part.view_as(tensor) for part, tensor in zip(parts, bucket, strict=True)]
+        )
