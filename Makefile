@@ -16,8 +16,8 @@ help:  ## this list
 train: $(VENV)/.installed  ## sets up, then trains: python -m gan_zoo.train ARGS
 	$(RUN) -m gan_zoo.train $(ARGS)
 
-test: $(VENV)/.installed-dev  ## sets up, then runs the tests: pytest -q ARGS
-	$(RUN) -m pytest -q $(ARGS)
+test: $(VENV)/.installed-dev  ## sets up, then runs the tests on all cores: pytest -q ARGS
+	$(RUN) -m pytest -q -n auto --dist worksteal $(ARGS)
 
 lint: $(VENV)/.installed-dev  ## ruff
 	$(RUN) -m ruff check .
