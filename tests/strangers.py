@@ -33,7 +33,18 @@ SMALL = [
     "trainer.precision=32-true",
     "max_samples=16",
 ]
-GONE = object()
+
+
+class _Gone:
+    """Stands for a key that is taken away; its name is the same in every process."""
+
+    def __repr__(self) -> str:
+        return "gone"
+
+    __str__ = __repr__
+
+
+GONE = _Gone()
 
 
 def make_run(directory: Path) -> Path:
