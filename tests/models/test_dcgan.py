@@ -98,7 +98,7 @@ def test_authors_net_after_initialisation():
 @pytest.mark.parametrize(("running", "alone"), [("true", True), ("false", False)])
 def test_a_sample_depends_on_its_batch_mates_with_batch_statistics_alone(running, alone):
     gan = build("model=dcgan", "data.resolution=8", f"model.generator.batch_norm.running={running}")
-    z = torch.randn(6, 100)
+    z = torch.randn(6, gan.latent.size)
     assert torch.allclose(gan.sample(6, latent=z)[:2], gan.sample(2, latent=z[:2]), atol=1e-6) == alone
 
 
