@@ -186,10 +186,10 @@ class DataModule(LightningDataModule):
         world = self.trainer.world_size if self.trainer is not None else 1
         sampler = EndlessBatchSampler(order, self.plan, self.start, rank, world)
         return DataLoader(
-            data,
+            data,  # type: ignore[arg-type]
             batch_sampler=sampler,
-            collate_fn=_whole_batch,
-            num_workers=self.workers,  # type: ignore[arg-type]
+            collate_fn=_whole_batch,  # type: ignore[arg-type]
+            num_workers=self.workers,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
