@@ -224,7 +224,3 @@ def sweep(folder: Path) -> list[Path]:
     for path in stale:
         path.unlink(missing_ok=True)
     return stale
-
-
-def is_archive(path: Path) -> bool:
-    return zipfile.is_zipfile(path)

@@ -140,19 +140,17 @@ def _put(config: dict[str, Any], key: str, value: Any) -> None:
         config[last] = value
 
 
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys joined by dots, as they are written on the command line."""
+    found: dict[str, Any] = {}
     for key, value in config.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.")
-            if isinstance(value, dict) and value
-            else {f"{prefix}{key}": value}
-        )
-    return flat
+        nested = isinstance(value, dict) and value
+        found |= flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return found
 
 
 def _differences(saved: dict[str, Any], config: dict[str, Any]) -> dict[str, str]:
-    before, after = _flat(saved), _flat(config)
+    before, after = flat(saved), flat(config)
     return {
         key: f"{key}: {_said(before, key)} -> {_said(after, key)}"
         for key in sorted({*before, *after})

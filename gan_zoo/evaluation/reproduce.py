@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 from gan_zoo.config import compose, conf_dir
+from gan_zoo.resuming import flat
 from gan_zoo.schema import ConfigError
 
 NOT_OF_THE_RUN = (
@@ -55,23 +56,12 @@ def _file_of(group: str, wanted: dict[str, Any]) -> str | None:
 
 def _values(config: dict[str, Any], base: dict[str, Any]) -> list[str]:
     """key=value for each value that differs."""
-    mine, theirs = _flat(config), _flat(base)
+    mine, theirs = flat(config), flat(base)
     found = []
     for key, value in mine.items():
         if not key.startswith(NOT_OF_THE_RUN) and theirs.get(key, _MISSING) != value:
             found.append(f"{key}={_written(value)}")
     return found
-
-
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.")
-            if isinstance(value, dict) and value
-            else {f"{prefix}{key}": value}
-        )
-    return flat
 
 
 def _written(value: Any) -> str:
