@@ -76,6 +76,8 @@ class GAN(LightningModule, metaclass=_Assembled):
         "lr_scheduler_step",
     )
 
+    conditioned_on: tuple[str, ...] = ()  # keys of a batch that G needs, where they are more than a class
+
     generator: nn.Module
     discriminator: nn.Module
 
@@ -198,11 +200,18 @@ class GAN(LightningModule, metaclass=_Assembled):
         return {}
 
     def prepare_batch(self, batch: Batch) -> Batch:
-        """From the wire to the networks, on the device: uint8 pictures become floats in [-1, 1]."""
-        real = batch["real"]
-        if real.dtype == torch.uint8:
+        """From the wire to the networks, on the device: uint8 pictures become floats in [-1, 1].
+
+        A model with `conditioned_on` gets these keys without `real` when it samples.
+        """
+        real = batch.get("real")
+        if real is not None and real.dtype == torch.uint8:
             batch = {**batch, "real": real.float().div_(127.5).sub_(1)}
         return batch
+
+    def readable(self, samples: Tensor) -> Any:
+        """What people are shown of samples [N, ...]: the samples, or for text the lines that they spell."""
+        return samples
 
     # ---- what a variant may call ------------------------------------------------------------------------------------
 
@@ -652,24 +661,46 @@ class GAN(LightningModule, metaclass=_Assembled):
         seed: int = 0,
         condition: Tensor | int | list[int] | None = None,
         latent: Tensor | None = None,
+        inputs: Batch | None = None,
         chunk: int = 256,
     ) -> Tensor:
-        """[n, ...] samples on the CPU, pictures in [-1, 1], a function of (weights, seed, condition) alone.
+        """[n, ...] samples on the CPU, pictures in [-1, 1], a function of (weights, seed, condition, inputs) alone.
 
         condition: a class for all, one for each, or None: the classes in turn. latent [n, *size] replaces the seed's.
+        inputs: what a model with `conditioned_on` makes its samples from, as the data give it (uint8 pictures, class maps,
+        token ids), at least n of each; where that is `condition` alone, condition=tensor says the same.
         """
         if n < 1:
             raise ConfigError(f"n must be at least 1, got {n}")
+        if self.conditioned_on and inputs is None and isinstance(condition, Tensor):
+            inputs, condition = {"condition": condition}, None
+        given = self._inputs(n, inputs)
         batch = self.sample_batch(n, seed, condition, latent)
+        parts = []
         with torch.random.fork_rng(devices=[]), self.averaged():
             chance.seed_default(chance.mix(seed, "sample"), self.device)
-            parts = [
-                self.generate({key: value[i : i + chunk].to(self.device) for key, value in batch.items()})
-                .float()
-                .cpu()
-                for i in range(0, n, chunk)
-            ]
+            for i in range(0, n, chunk):
+                own, from_data = (
+                    {key: value[i : min(i + chunk, n)].to(self.device) for key, value in some.items()}
+                    for some in (batch, given)
+                )
+                made = self.generate((self.prepare_batch(from_data) if from_data else {}) | own)
+                parts.append((made.float() if made.is_floating_point() else made).cpu())
         return torch.cat(parts)
+
+    def _inputs(self, n: int, inputs: Batch | None) -> Batch:
+        """The keys of `inputs` that G needs; refused where one is missing or has fewer than n entries."""
+        lacking = [key for key in self.conditioned_on if key not in (inputs or {})]
+        if lacking:
+            raise ConfigError(
+                f"{type(self).__name__} makes its samples from {_listed(self.conditioned_on)}, and {_listed(lacking)} did not come; "
+                f"give inputs={{{', '.join(f'{key!r}: ...' for key in self.conditioned_on)}}}, such as data.held_out_batch(n)"
+            )
+        given = {key: (inputs or {})[key] for key in self.conditioned_on}
+        for key, value in given.items():
+            if len(value) < n:
+                raise ConfigError(f"{key} has {len(value)} entries for {n} samples; give one for each")
+        return given
 
     def sample_batch(
         self, n: int, seed: int, condition: Tensor | int | list[int] | None, latent: Tensor | None

@@ -135,21 +135,24 @@ def as_image(picture: Picture) -> Image.Image:
 
 
 class Medium(NamedTuple):
-    """How samples of a modality are shown: render(samples, real, columns), then encode to bytes."""
+    """How samples of a modality are shown: render(samples, real, columns, inputs), then encode to bytes.
+
+    real: real ones in the same order, or None; inputs: what the samples were made from, on the wire, or None.
+    """
 
     suffix: str
     samples: int  # how many make a good view
-    render: Callable[[Any, Any, int | None], Any]
+    render: Callable[[Any, Any, int | None, dict[str, Tensor] | None], Any]
     encode: Callable[[Any], bytes]
 
 
-_GRID = Medium(".png", 64, lambda samples, real, columns: grid(samples, columns), png)
+_GRID = Medium(".png", 64, lambda samples, real, columns, inputs: grid(samples, columns), png)
 MEDIA: dict[str, Medium] = {
     "image": _GRID,
     "pair": _GRID,
     "captioned": _GRID,
-    "points": Medium(".png", 2000, lambda samples, real, columns: scatter(samples, real), png),
-    "text": Medium(".txt", 64, lambda samples, real, columns: lines(samples), str.encode),
+    "points": Medium(".png", 2000, lambda samples, real, columns, inputs: scatter(samples, real), png),
+    "text": Medium(".txt", 64, lambda samples, real, columns, inputs: lines(samples), str.encode),
 }
 
 
@@ -163,12 +166,18 @@ def medium_of(modality: str) -> Medium:
 
 
 def save(
-    stem: Path, samples: Any, modality: str, *, real: Tensor | None = None, columns: int | None = None
+    stem: Path,
+    samples: Any,
+    modality: str,
+    *,
+    real: Any = None,
+    columns: int | None = None,
+    inputs: dict[str, Tensor] | None = None,
 ) -> Path:
     """Writes samples as `stem` + the suffix of their modality; returns the path."""
     medium = medium_of(modality)
     path = stem.with_name(stem.name + medium.suffix)
-    publish(path, medium.encode(medium.render(samples, real, columns)))
+    publish(path, medium.encode(medium.render(samples, real, columns, inputs)))
     return path
 
 

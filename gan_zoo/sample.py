@@ -60,7 +60,9 @@ def main(
     )
     folder = Path(run) if Path(run).is_dir() else Path(run).parent
     target = Path(output) if output else folder / "generated" / f"{view}-{seed}"
-    written = media.save(target.with_suffix("") if output else target, samples, modality, columns=columns)
+    written = media.save(
+        target.with_suffix("") if output else target, gan.readable(samples), modality, columns=columns
+    )
     print(written)
     return written
 
@@ -86,7 +88,7 @@ def _drawn(
         return classes(gan, n, seed), n
     if view == "nearest":
         return nearest(gan, run, n, seed, neighbours, condition), neighbours + 1
-    return gan.sample(n, seed=seed, condition=condition), None
+    return _made(gan, run, n, seed, condition), None
 
 
 def interpolation(
@@ -152,11 +154,19 @@ def nearest(gan: GAN, run: Path, n: int, seed: int, neighbours: int, condition: 
     from gan_zoo.metrics.duplicates import nearest_training
     from gan_zoo.run import data_of, real_samples
 
-    samples = gan.sample(n, seed=seed, condition=condition)
+    samples = _made(gan, run, n, seed, condition)
     data = data_of(run)
     real = real_samples(gan, data.train_set(), data.resolution)
     order, _ = nearest_training(samples.flatten(1), real.flatten(1), k=min(neighbours, len(real)))
     return torch.cat([torch.cat([samples[i : i + 1], real[order[i]]]) for i in range(n)])
+
+
+def _made(gan: GAN, run: Path, n: int, seed: int, condition: Any) -> Tensor:
+    """n samples; of a model that is conditioned on more than a class, made from the run's held-out items."""
+    from gan_zoo.run import data_of
+
+    inputs = data_of(run).held_out_batch(n) if gan.conditioned_on else None
+    return gan.sample(n, seed=seed, condition=condition, inputs=inputs)
 
 
 def _latent(gan: GAN) -> Any:

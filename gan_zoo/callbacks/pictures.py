@@ -28,6 +28,7 @@ class View(NamedTuple):
     columns: int | None = None
     condition: Tensor | None = None
     latent: Tensor | None = None
+    inputs: Batch | None = None  # held-out items, for models that are conditioned on more than a class
 
 
 class Pictures(Watcher):
@@ -98,7 +99,11 @@ class Pictures(Watcher):
             gan
         ):  # on all ranks: the others would wait anyway, and no layer that synchronises hangs
             samples = gan.sample(
-                self.view.n, seed=self.seed, condition=self.view.condition, latent=self.view.latent
+                self.view.n,
+                seed=self.seed,
+                condition=self.view.condition,
+                latent=self.view.latent,
+                inputs=self.view.inputs,
             )
             grows = gan.batch_plan(gan.samples_seen) is not None
             if grows:  # real ones at the resolution of the moment
@@ -112,7 +117,12 @@ class Pictures(Watcher):
 
     def _write(self, trainer: Trainer, gan: GAN, name: str, samples: Tensor) -> None:
         behind = self.real if name == "samples" else None
-        content = self.medium.render(samples, behind, self.view.columns)
+        content = self.medium.render(
+            gan.readable(samples),
+            None if behind is None else gan.readable(behind),
+            self.view.columns,
+            self.view.inputs,
+        )
         stem = f"{gan.samples_seen:010d}" if name == "samples" else name
         media.publish(self._path(stem), self.medium.encode(content))
         if self.medium.suffix == ".png":
@@ -138,6 +148,8 @@ class Pictures(Watcher):
 
 def view_of(gan: GAN, data: DataModule, n: int, seed: int) -> View:
     """n samples; for pictures of classes a row a class (of many an even choice), all of the same latents."""
+    if gan.conditioned_on:
+        return View(n, inputs=data.held_out_batch(n))
     classes = int(getattr(gan, "classes", 0))
     if not classes or data.modality != "image":
         return View(n)
@@ -151,6 +163,8 @@ def view_of(gan: GAN, data: DataModule, n: int, seed: int) -> View:
 
 def real_samples(gan: GAN, data: DataModule, view: View, seed: int) -> Tensor:
     """Real ones in the layout of a view, as D sees them, on the CPU; none twice unless they are few."""
+    if view.inputs is not None:  # the truth of what is drawn
+        return _of_batch(gan, view.inputs)
     items = data.train_set()
     order = torch.randperm(len(items), generator=torch.Generator().manual_seed(chance.mix(seed, "real")))
     labels = data.conditions() if view.condition is not None else None
@@ -167,7 +181,10 @@ def _cycled(indices: Tensor, n: int) -> Tensor:
 
 
 def _prepared(gan: GAN, data: DataModule, items: BatchDataset, indices: list[int]) -> Tensor:
-    batch = items.__getitems__([(index, 0, data.resolution) for index in indices])
+    return _of_batch(gan, items.__getitems__([(index, 0, data.resolution) for index in indices]))
+
+
+def _of_batch(gan: GAN, batch: Batch) -> Tensor:
     with torch.no_grad():
         return (
             gan.prepare_batch({key: value.to(gan.device) for key, value in batch.items()})["real"]

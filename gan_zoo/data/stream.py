@@ -149,6 +149,11 @@ class DataModule(LightningDataModule):
     def held_out_set(self) -> BatchDataset:
         raise NotImplementedError(f"{type(self).__name__} must define held_out_set()")
 
+    def held_out_batch(self, n: int) -> dict[str, Tensor]:
+        """The first n held-out items on the wire, from the first again where there are fewer."""
+        items = self.held_out_set()
+        return items.__getitems__([(i % len(items), 0, self.resolution) for i in range(n)])
+
     def conditions(self) -> Tensor | None:
         """The class index of every training item, int64 [items], where the data are labelled."""
         return None

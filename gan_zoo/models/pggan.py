@@ -389,18 +389,9 @@ class PGGAN(GAN):
         logits = self.discriminator.classifier(judgement.features[-1])
         return F.cross_entropy(logits.float(), batch["condition"])
 
-    def sample(
-        self,
-        n: int,
-        *,
-        seed: int = 0,
-        condition: Tensor | int | list[int] | None = None,
-        latent: Tensor | None = None,
-        chunk: int = 256,
-        full_size: bool = False,
-    ) -> Tensor:
+    def sample(self, n: int, *, full_size: bool = False, **options: Any) -> Tensor:
         """As GAN.sample, at the resolution of the moment; full_size: enlarged to the final one."""
-        pictures = super().sample(n, seed=seed, condition=condition, latent=latent, chunk=chunk)
+        pictures = super().sample(n, **options)
         if not full_size:
             return pictures
         return F.interpolate(pictures, scale_factor=self.magnification(), mode="nearest")
