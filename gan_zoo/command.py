@@ -212,6 +212,10 @@ def _checked(argv: list[str]) -> list[str]:
         )
     overrides = [*known.overrides, *rest]
     flags = _flags(argv, overrides)
+    if not known.multirun:
+        from gan_zoo.resuming import choices
+
+        overrides = [*choices(overrides), *overrides]
     return [*flags, *_corrected(overrides, known.multirun, known.config_dir)]
 
 

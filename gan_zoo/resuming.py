@@ -63,6 +63,33 @@ def continued(composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     return config
 
 
+def choices(overrides: list[str]) -> list[str]:
+    """model=NAME and data=NAME of the run that `overrides` resume, where they do not choose: its keys are then known.
+
+    Nothing where there is no such run; what is wrong with it is said when it is resumed.
+    """
+    given = dict(text.partition("=")[::2] for text in overrides)
+    file = Path(given.get("resume", ""), "config.yaml")
+    if not given.get("resume") or "experiment" in given or not os.path.isfile(file):
+        return []
+    try:
+        saved = plain_yaml.plain(file)
+    except (CheckpointError, ConfigError):
+        return []
+    names = {group: _name(saved, group) for group in ("model", "data")}
+    return [
+        f"{group}={name}"
+        for group, name in names.items()
+        if group not in given
+        and isinstance(name, str)
+        and (configs.conf_dir() / group / f"{name}.yaml").is_file()
+    ]
+
+
+def _name(saved: dict[str, Any], group: str) -> Any:
+    return saved[group].get("name") if isinstance(saved.get(group), dict) else None
+
+
 def _run_directory(name: str) -> Path:
     """`name`, if a run wrote it and going on in it would write nowhere else."""
     if "://" in name:
@@ -103,8 +130,13 @@ def _distrust(saved: dict[str, Any], composed: dict[str, Any], directory: Path) 
 
 
 def _named(overrides: list[str], saved: dict[str, Any]) -> list[str]:
-    """Keys that the command line sets; a choice of a group sets all that the group holds."""
-    names = [text.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".") for text in overrides]
+    """Keys that the command line sets; a choice of a group sets all that the group holds, unless it is the run's own."""
+    asked = [text.lstrip("+~").partition("=") for text in overrides]
+    names = [
+        key.partition("@")[0].replace("/", ".")
+        for key, _, value in asked
+        if value != _name(saved, key) or not value
+    ]
     groups = [name for name in names if isinstance(saved.get(name), dict)]
     return [
         *groups,

@@ -165,6 +165,13 @@ def test_a_run_that_is_going_on_is_not_written_to_by_another(tmp_path: Path) -> 
     assert f"another run (process {process.pid} on " in said
 
 
+def test_a_resumed_run_takes_keys_of_its_own_choices(whole: Path) -> None:
+    """data.std is a key of ring, not of the default data; choosing what the run has already changes nothing."""
+    said = train(f"resume={whole}", "data.std=0.5", code=2)
+    assert "data.std: " in said and "-> 0.5" in said and "cannot go on" in said
+    assert "already finished" in train(f"resume={whole}", "model=vanilla", "data=ring", "data.workers=1")
+
+
 def test_what_would_make_a_continuation_meaningless_is_refused(whole: Path) -> None:
     said = train(f"resume={whole}", "model.n_critic=3", "data.batch_size=128", code=2)
     assert "model.n_critic: 1 -> 3" in said and "data.batch_size" in said and f"init_from={whole}" in said
