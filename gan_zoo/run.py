@@ -7,6 +7,7 @@ import os
 import platform
 import secrets
 import shutil
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from gan_zoo.callbacks.doctor import Doctor
 from gan_zoo.callbacks.pictures import Pictures
 from gan_zoo.callbacks.progress import Progress
 from gan_zoo.callbacks.recorder import Recorder
+from gan_zoo.callbacks.roll_call import RollCall, timed_out
 from gan_zoo.data.stream import BatchDataset, DataModule
 from gan_zoo.gan import GAN, NonFinite
 from gan_zoo.schema import CheckpointError, ConfigError
@@ -203,7 +205,7 @@ def _callbacks(
     saving = Checkpoints(
         directory / "checkpoints", config["checkpoint_every"], loading.described(config), resume
     )
-    return [Clock(config["max_samples"]), signals, *watching, *own, saving], signals
+    return [RollCall(), Clock(config["max_samples"]), signals, *watching, *own, saving], signals
 
 
 def _own(settings: dict[str, Any]) -> Callback:
@@ -271,10 +273,26 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
     except NonFinite as stop:
         _say(f"stopped: {stop}\nthe last good checkpoint is in {directory / 'checkpoints'}")
         return 3
+    except RuntimeError as failure:
+        if not timed_out(failure) or config["debug"]:
+            raise
+        _report_absence(callbacks[0], config["trainer"]["timeout"], directory)
+        return 1
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
     return 130 if trainer.interrupted else signals.exit_code
+
+
+def _report_absence(roll: Callback, seconds: float, directory: Path) -> None:
+    missing = roll.missing() if isinstance(roll, RollCall) else []
+    who = f"{', '.join(missing)} did not answer" if missing else "one of the others did not answer"
+    print(
+        f"error: process {rank()} waited {seconds:g} s, but {who}; the run ends. Go on from the last checkpoint by "
+        f"resume={directory}, with a larger trainer.timeout if the step was only slow",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _to_resume(directory: Path) -> dict[str, Any]:

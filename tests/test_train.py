@@ -205,6 +205,26 @@ def test_a_process_that_dies_ends_the_others_and_is_named(tmp_path: Path) -> Non
     assert not any(Path(f"/proc/{pid}").exists() for pid in ranks.values())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes of the run in /proc")
+def test_a_process_that_hangs_is_named_and_ended_after_the_timeout(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    arguments = command(
+        *SMALL, "max_samples=10_000_000", "trainer.devices=2", "trainer.timeout=5", f"output_dir={run}"
+    )
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        while not (run / "metrics.csv").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        ranks = {environment(pid).get("RANK"): pid for pid in children(process.pid)}
+        os.kill(ranks["1"], signal.SIGSTOP)
+        started = time.time()
+        _, errors = process.communicate(timeout=90)
+    assert 5 < time.time() - started < 5 + 15
+    assert process.returncode == 1 and "Traceback" not in errors, errors
+    assert f"process 0 waited 5 s, but process 1 (pid {ranks['1']} on " in errors
+    assert not any(Path(f"/proc/{pid}").exists() for pid in ranks.values())
+
+
 def children(pid: int) -> list[int]:
     found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return found + [inner for child in found for inner in children(child)]
