@@ -350,6 +350,36 @@ def test_mixed_precision_stays_near_full_precision(settings: dict[str, Any], pre
     assert 0 < error.item() < 0.2
 
 
+R1_R2 = {"parts": {"r1": {}, "r2": {}}, "weights": {"discriminator": {"r1": 0.1, "r2": 0.1}}}
+
+
+class Whole(Points):
+    """D called as one module, so that it can be compiled as one."""
+
+    def discriminate(self, sample: Tensor, batch: Batch) -> Judgement:
+        return Judgement(self.discriminator(sample).squeeze(1))
+
+
+@pytest.mark.parametrize("regularizer", [None, R1_R2])
+def test_compiled_players_play_the_same_game(regularizer: dict[str, Any] | None) -> None:
+    """aot_eager traces forward and backward as inductor does; its graphs refuse the penalties' second derivative."""
+    settings: dict[str, Any] = {
+        "loss": {"name": "non_saturating", "weights": SEPARATE},
+        "latent": {"size": 8},
+    }
+    settings |= {"optimizer": {"generator": ADAM, "discriminator": ADAM}, "regularizer": regularizer}
+    games = []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        gan = Whole(**copy.deepcopy(settings))
+        if compiled:
+            gan.generator.compile(backend="aot_eager")
+            gan.discriminator.compile(backend="aot_eager")
+        play(gan, 4)
+        games.append(torch.cat([p.detach().flatten() for p in gan.parameters()]))
+    torch.testing.assert_close(*games, rtol=1e-4, atol=1e-5)
+
+
 class Poison(Callback):
     """Makes one real sample infinite at a step."""
 
