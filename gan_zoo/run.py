@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import re
 import secrets
 import shutil
 import sys
@@ -176,7 +177,12 @@ def _wandb(settings: dict[str, Any], config: dict[str, Any], directory: Path) ->
     name = directory / "wandb_id.txt"
     if not name.exists() and rank() == 0:
         name.write_text(secrets.token_hex(4))
-    identity = name.read_text() if name.exists() else None
+    identity = name.read_text().strip() if name.exists() else None
+    if identity is not None and not re.fullmatch(r"[\w-]{1,64}", identity):
+        raise CheckpointError(
+            f"{name}: {identity[:40]!r} is no id of a W&B run (letters, digits, _ and -, 64 at most); put the id there, "
+            f"or delete the file to begin a new W&B run"
+        )
     options = {key: value for key, value in settings.items() if key not in ("mode", "name")}
     return WandbLogger(
         save_dir=directory,

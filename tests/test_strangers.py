@@ -483,3 +483,10 @@ def test_these_files_would_run_code_elsewhere(tmp_path: Path) -> None:
     assert canary.exists()
     with pytest.raises(CheckpointError):
         checkpoint.read(tmp_path / "a.pt", sealed=False)
+
+
+def test_an_id_that_wandb_could_not_have_given_is_refused(tmp_path: Path) -> None:
+    from gan_zoo.run import _wandb
+
+    (tmp_path / "wandb_id.txt").write_text("../../elsewhere")
+    refused(lambda: _wandb({"mode": "offline"}, {}, tmp_path), "is no id of a W&B run")

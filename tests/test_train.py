@@ -235,10 +235,16 @@ def environment(pid: int) -> dict[str, str]:
     return dict(pair.decode().split("=", 1) for pair in pairs if b"=" in pair)
 
 
-def test_a_sweep_trains_what_it_says(tmp_path: Path) -> None:
-    train("-m", *SMALL, "max_samples=640", "seed=0,1", f"output_dir={tmp_path}/run-${{seed}}")
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_sweep_trains_what_it_says(devices: int, tmp_path: Path) -> None:
+    processes = [f"trainer.devices={devices}", "trainer.accelerator=cpu"]
+    said = train(
+        "-m", *SMALL, *processes, "max_samples=640", "seed=0,1", f"output_dir={tmp_path}/run-${{seed}}"
+    )
+    assert said.count(f"vanilla on ring, {devices} process(es) on cpu") == 2
     configs = [plain_yaml.plain(tmp_path / f"run-{seed}/config.yaml") for seed in (0, 1)]
     assert [config["seed"] for config in configs] == [0, 1]
+    assert [config["trainer"]["devices"] for config in configs] == [devices] * 2
     assert not torch.equal(
         gan_zoo.load(tmp_path / "run-0").sample(2), gan_zoo.load(tmp_path / "run-1").sample(2)
     )
