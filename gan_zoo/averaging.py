@@ -9,15 +9,21 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from gan_zoo.schema import ConfigError
+
 
 class MovingAverage:
     """Where the weights of `average` go: after each G step towards the generator's, buffers as they are.
 
     Either a half-life in real samples seen, which survives a change of batch size, or a decay for each step, as the
-    papers print it. After n steps at constant weights w it is w + (w0 - w) * decay^n.
+    papers print it; ConfigError for both. After n steps at constant weights w it is w + (w0 - w) * decay^n.
     """
 
     def __init__(self, half_life: float | None, decay: float | None) -> None:
+        if half_life is not None and decay is not None:
+            raise ConfigError(
+                f"ema_half_life={half_life:g} and ema_decay={decay:g} both came, one average was wanted; set one of them to null"
+            )
         self.half_life, self.decay = half_life, decay
 
     @staticmethod

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_zoo.averaging import MovingAverage
+from gan_zoo.schema import ConfigError
 
 
 def network(value: float) -> nn.Sequential:
@@ -116,3 +117,8 @@ def test_where_the_flag_is_one_the_average_moves_as_without_it(flag: Tensor) -> 
     MovingAverage(None, 0.75).update(without, net, 64)
     torch.testing.assert_close(with_flag.state_dict(), without.state_dict())
     torch.testing.assert_close(values(with_flag), torch.full((12,), 2.0))
+
+
+def test_a_half_life_and_a_decay_together_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"ema_half_life=2000 and ema_decay=0\.999 both came"):
+        MovingAverage(2000.0, 0.999)

@@ -377,7 +377,7 @@ class Read(pl.Callback):
 @pytest.mark.ddp
 @pytest.mark.skipif(sys.platform != "linux", reason="forks two gloo processes")
 def test_two_processes_equal_one_through_a_fade(tmp_path: Path) -> None:
-    config = config_of("model.ema_decay=0.9")
+    config = config_of("model.ema_half_life=null", "model.ema_decay=0.9")
     config["model"]["optimizer"] = {
         player: {"name": "sgd", "lr": 0.01} for player in PLAYERS
     }  # Adam would blow up rounding
