@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import NonNegativeInt, PositiveInt
 
 from gan_zoo.command import command
+from gan_zoo.evaluation import FeatureChoice
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from gan_zoo.data.stream import DataModule
-    from gan_zoo.metrics.features import Features
     from gan_zoo.metrics.measures import Measure
     from gan_zoo.metrics.subject import Subject
-
-FeatureChoice = Literal["auto", "digits", "pixels", "inception"]
 
 
 @command
@@ -63,8 +61,10 @@ def main(
 
     console, directory = Console(), Path(run)
     other = record.figures(against) if against else None
-    chosen_features = _features(features, weights, sha256, device)
-    subject, moment = _subject(directory, n, reals, seed, chosen_features, k, k_density, device)
+    subject, moment = _subject(
+        directory, n, reals=reals, seed=seed, features=features, weights=weights, sha256=sha256, device=device,
+        k=k, k_density=k_density,
+    )  # fmt: skip
     settings = {
         "n": len(subject.fake),
         "reals": reals,
@@ -83,61 +83,21 @@ def main(
     return directory / record.NAME
 
 
-def _features(choice: FeatureChoice, weights: str | None, sha256: str | None, device: str) -> Features | None:
-    """None leaves the choice to the data."""
-    from gan_zoo.metrics import features
-    from gan_zoo.schema import ConfigError
-
-    if choice != "inception" and (weights or sha256):
-        raise ConfigError(f"weights and sha256 are for features=inception, features={choice} came")
-    if choice == "inception" and not weights:
-        raise ConfigError(
-            f"features=inception needs its weights: fetch {features.INCEPTION_URL} and give weights=FILE"
-        )
-    try:
-        made = {
-            "auto": lambda: None,
-            "digits": features.digits_features,
-            "pixels": features.raw_pixels,
-            "inception": lambda: features.inception(
-                str(weights), sha256=sha256 or features.INCEPTION_SHA256, device=device
-            ),
-        }
-        return made[choice]()
-    except features.WeightsError as failure:
-        raise ConfigError(str(failure)) from None
-
-
-def _subject(
-    directory: Path,
-    n: int | None,
-    reals: int,
-    seed: int,
-    features: Features | None,
-    k: int,
-    k_density: int,
-    device: str,
-) -> tuple[Subject, dict[str, Any]]:
-    """What is measured, and which moment of which run it is."""
-    from functools import partial
-
-    from gan_zoo.evaluation.cache import remembered
+def _subject(directory: Path, n: int | None, **options: Any) -> tuple[Subject, dict[str, Any]]:
+    """What is measured, and which moment of which run it is. options: of evaluation.subjects.measured."""
+    from gan_zoo.evaluation.subjects import measured
     from gan_zoo.loading import checkpoint_in, load
     from gan_zoo.metrics.features import file_sha256
-    from gan_zoo.metrics.subject import subject_of
     from gan_zoo.run import data_of
 
     data = data_of(directory)
-    gan = load(directory, device=device)
-    count = n or usual_number(data)
-    options: dict[str, Any] = {"k": k, "k_density": k_density, "remember": partial(remembered, device=device)}
-    subject = subject_of(gan, data, count, reals=reals, seed=seed, features=features, **options)
-    file = checkpoint_in(directory)
+    gan = load(directory, device=options["device"])
+    subject = measured(gan, data, n or usual_number(data), **options)
     moment = {
         "model": type(gan).__name__,
         "data": data.name,
         "samples_seen": gan.samples_seen,
-        "checkpoint": file_sha256(file),
+        "checkpoint": file_sha256(checkpoint_in(directory)),
     }
     return subject, moment
 

@@ -36,7 +36,7 @@ TINY: dict[str, Any] = {
         "broken": {"label": "Broken", "overrides": ["init_from=/nowhere"]},
     },
     "budgets": {"quick": {"description": "100 samples", "seeds": 2, "overrides": ["max_samples=100"]}},
-    "measure": {"name": "mixture_modes", "samples": 100},
+    "measure": {"metrics": ["modes"], "n": 100},
     "figures": {
         "high_quality": {"label": "good", "better": "higher", "unit": "%", "decimals": 3},
         "reverse_kl": {"label": "KL", "better": "lower", "decimals": 3},
@@ -162,10 +162,10 @@ def test_a_second_call_runs_what_is_missing_and_nothing_else(ran: Path) -> None:
 
 def test_another_measure_does_not_train_again(ran: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(ran, tmp_path / "tiny"))
-    assert run(copy, rows=["plain"], seeds=1, measure={"samples": 50}) == 0
+    assert run(copy, rows=["plain"], seeds=1, measure={"n": 50}) == 0
     log = (copy / "runs/tiny/quick/ring/plain/seed-0/log.txt").read_text()
     assert "already finished" in log
-    assert "'measure={samples: 50}'" in (copy / "quick/table.md").read_text(encoding="utf-8")
+    assert "'measure={n: 50}'" in (copy / "quick/table.md").read_text(encoding="utf-8")
 
 
 def test_other_settings_make_another_trial(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_other_settings_make_another_trial(tmp_path: Path) -> None:
     same = fingerprints()
     assert fingerprints(overrides=[*TINY["overrides"], "log_every=50"]) == same
     assert fingerprints(overrides=[*TINY["overrides"], "model.latent.size=3"]) != same
-    assert fingerprints(measure={**TINY["measure"], "samples": 200}) != same
+    assert fingerprints(measure={**TINY["measure"], "n": 200}) != same
 
 
 def test_one_value_has_no_deviation_and_none_no_mean() -> None:
@@ -256,9 +256,11 @@ def test_a_mistake_in_the_command_is_told_before_anything_runs(tmp_path: Path) -
         ({"experiment": str(folder), "rows": ["plian"]}, "did you mean plain"),
         ({"experiment": str(folder), "rows": ["plain"], "overrides": ["modle=vanilla"]}, "row plain: modle"),
         (
-            {"experiment": str(folder), "rows": ["plain"], "measure": {"sampels": 1}},
-            "did you mean measure.samples",
+            {"experiment": str(folder), "rows": ["plain"], "measure": {"realz": 1}},
+            "did you mean measure.reals",
         ),
+        ({"experiment": str(folder), "measure": {"metrics": ["mode"]}}, "did you mean modes"),
+        ({"experiment": str(folder), "measure": {"metrics": ["frechet"]}}, "figures.high_quality: none"),
     ):
         with pytest.raises(ConfigError, match=told):
             benchmark.main(**arguments, runs=str(tmp_path / "runs"))
@@ -270,7 +272,7 @@ def test_every_row_of_every_budget_composes(experiment: str) -> None:
     grid = grids.read(grids.folder_of(experiment))
     assert {"quick", "full"} <= grid.budgets.keys()
     for budget in grid.budgets.values():
-        measures.check({**grid.measure, **budget.measure})
+        measures.check({**grid.measure, **budget.measure}, grid.figures)
         cells = [(data, row) for data in grid.data for row in grid.rows]
         for data, row in cells if len(grid.data) == 1 else [*cells[: len(grid.rows)], *cells[-1:]]:
             config = grids.composed(grids.overrides_of(grid, budget, data, row))

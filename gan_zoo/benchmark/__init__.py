@@ -58,7 +58,7 @@ def main(
     trial.preload()
     directory, most = Path(runs, folder.resolve().name, budget), max(seeds or 0, chosen.seeds)
     trials = grids.trials(grid, chosen, directory, most, overrides or (), measure)
-    measures.check(trials[0].measure)
+    measures.check(trials[0].measure, grid.figures)
     asked = [
         item
         for item in trials

@@ -261,6 +261,13 @@ def _tables(evaluation: dict[str, Any] | None) -> str:
             "variety, generated over real",
         )
         tables.append(_table("Class by class", head, [[_cell(row[name]) for name in names] for row in rows]))
+    if rows := measures.get("attributes", {}).get("details", {}).get("attributes"):
+        head = ("attribute", "choice", "share generated", "share in training", "share held out")
+        body = [
+            [name.replace("_", " "), choice.replace("_", " "), *map(_cell, shares)]
+            for name, choice, *shares in rows
+        ]
+        tables.append(_table("Attributes, as the program reads them", head, body))
     low = measures.get("spectrum", {}).get("details", {})
     if low.get("statistics"):
         parts = ("train", "held_out", "fake")

@@ -81,6 +81,15 @@ def modified_inception_score(given: Tensor) -> float:
     return float((-entropy(rows).mean() - (rows.mean(0) * _log(rows).mean(0)).sum()).exp())
 
 
+def modified_score_by_class(given: Tensor) -> float:
+    """modified_inception_score of each class (by argmax) that has two samples or more, averaged over those classes."""
+    rows = probabilities(given)
+    shown = rows.argmax(1)
+    groups = [rows[shown == k] for k in shown.unique()]
+    scores = [modified_inception_score(group) for group in groups if len(group) > 1]
+    return sum(scores) / len(scores) if scores else 1.0
+
+
 def am_score(given: Tensor, real: Tensor) -> float:
     """KL(p_real(y) || p_fake(y)) + E_x H(y|x) (Zhou et al. 2018); lower is better.
 

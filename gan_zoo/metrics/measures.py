@@ -14,7 +14,7 @@ from torch import Tensor
 from gan_zoo import __version__
 from gan_zoo.metrics.inputs import seeded, subset
 from gan_zoo.metrics.protocol import Figure, Interval, Protocol, Value
-from gan_zoo.metrics.subject import Subject
+from gan_zoo.metrics.subject import PARTS, Subject
 
 LEVEL = 0.95
 Numbers = dict[str, float]
@@ -42,7 +42,8 @@ class Taken(NamedTuple):
 # ---------------------------------------------------------------- intervals
 
 
-def _around(value: float, error: float, method: str) -> Interval:
+def normal_interval(value: float, error: float, method: str) -> Interval:
+    """value +- 1.96 standard errors."""
     half = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
     return Interval(value - half, value + half, LEVEL, error, method)
 
@@ -61,7 +62,8 @@ def by_subsets(count: int, share: float = 0.5) -> Spread:
         method = f"{count} subsets of {share:g}"
         widen = math.sqrt(share / (1 - share))
         return {
-            name: _around(value, widen * _deviation(drawn, name), method) for name, value in values.items()
+            name: normal_interval(value, widen * _deviation(drawn, name), method)
+            for name, value in values.items()
         }
 
     return spread
@@ -142,9 +144,9 @@ def no_floor(subject: Subject, score: Score) -> Numbers:
 class Measure:
     """One entry of gan_zoo.metrics.table. score(subject, real, fake) gives the numbers that `figures` explains.
 
-    cheap: fit for use during training. most: samples of each set that are looked at. equal: both sets are cut to one
-    size. usual: taken when no metrics are named. floors: None is the score of held-out reals. details: more to be
-    shown, as plain JSON.
+    It may leave out those that do not apply. cheap: fit for use during training. most: samples of each set that are
+    looked at. equal: both sets are cut to one size. usual: taken when no metrics are named. floors: None is the score
+    of held-out reals. details: more to be shown, as plain JSON.
     """
 
     title: str
@@ -154,17 +156,23 @@ class Measure:
     fits: Callable[[Subject], bool]
     spread: Spread = JACKKNIFE
     cheap: bool = False
-    most: int = 50_000
+    most: int | Callable[[Subject], int] = 50_000
     equal: bool = False
     usual: bool = True
     floors: Callable[[Subject, Score], Numbers] | None = None
     settings: Callable[[Subject], dict[str, Value]] = lambda subject: {}
     details: Callable[[Subject], dict[str, Any]] | None = None
 
+    def cut(self, subject: Subject, part: str) -> Tensor:
+        """The samples of one part that are looked at."""
+        return subject.part(self.view, part)[
+            : self.most if isinstance(self.most, int) else self.most(subject)
+        ]
+
 
 def take(measure: Measure, subject: Subject, *, intervals: bool = True) -> dict[str, Taken]:
     """All figures of a measure with protocol, floor and interval, by name."""
-    train, held_out, fake = (part[: measure.most] for part in subject.view(measure.view))
+    train, held_out, fake = (measure.cut(subject, part) for part in PARTS)
     score = _score_of(measure, subject)
     values = score(train, fake)
     held_out = held_out[: len(fake)]
@@ -192,7 +200,11 @@ def take(measure: Measure, subject: Subject, *, intervals: bool = True) -> dict[
         interval = _within(spreads[name], meaning.limits) if name in spreads else None
         return Figure(values[name], protocol, meaning.lower_is_better, interval, floors.get(name))
 
-    return {name: Taken(figure(name), len(held_out), matched.get(name)) for name in measure.figures}
+    return {
+        name: Taken(figure(name), len(held_out), matched.get(name))
+        for name in measure.figures
+        if name in values
+    }
 
 
 def _within(interval: Interval, limits: tuple[float, float]) -> Interval:
@@ -213,5 +225,5 @@ def _score_of(measure: Measure, subject: Subject) -> Score:
 
 def quick(measure: Measure, subject: Subject) -> Numbers:
     """The values alone, as training wants them."""
-    train, _, fake = (part[: measure.most] for part in subject.view(measure.view))
+    train, fake = (measure.cut(subject, part) for part in ("train", "fake"))
     return _score_of(measure, subject)(train, fake)

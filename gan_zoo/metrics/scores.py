@@ -7,11 +7,13 @@ so nothing here reads subject.fake, except where it says so.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from gan_zoo.data.avatar_attributes import CHOICES
 from gan_zoo.metrics import bins, digits_classifier, duplicates
 from gan_zoo.metrics import fingerprints as prints
 from gan_zoo.metrics import modes as mode_metrics
@@ -19,10 +21,10 @@ from gan_zoo.metrics import neighbours as near
 from gan_zoo.metrics.distances import nearest
 from gan_zoo.metrics.features import resized
 from gan_zoo.metrics.frechet import frechet_distance
-from gan_zoo.metrics.inception_score import am_score
+from gan_zoo.metrics.inception_score import am_score, mode_score, modified_score_by_class
 from gan_zoo.metrics.inception_score import inception_score as of_probabilities
 from gan_zoo.metrics.inputs import seeded, subset
-from gan_zoo.metrics.kernel import kernel_distance
+from gan_zoo.metrics.kernel import gaussian, kernel_distance, median_bandwidth, mmd
 from gan_zoo.metrics.low_level import (
     LowLevel,
     low_level_statistics,
@@ -107,6 +109,40 @@ def class_table(subject: Subject) -> dict[str, Any]:
     }
 
 
+def attribute_divergence(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    """KL of what is read from fakes from what is read from reals: by attribute, and by pairs of attributes.
+
+    Attributes of the data are drawn apart from one another; faces learnt by heart tie them together.
+    """
+    shown = [column for column in range(real.shape[1]) if (real[:, column] >= 0).any()]
+    ours, theirs = ((one[:, shown] + 1).long() for one in (fake, real))  # 0: what could not be read
+    bound = int(max(ours.max(), theirs.max())) + 1
+
+    def kl(number: Callable[[Tensor], Tensor]) -> float:
+        counts = [number(one).bincount(minlength=bound**2).double() for one in (ours, theirs)]
+        return mode_metrics.histogram_kl(counts[0], counts[1] + 0.5)  # no hole where few reals are at hand
+
+    single = [kl(lambda one, a=a: one[:, a]) for a in range(len(shown))]  # type: ignore[misc]
+    double = [kl(lambda one, a=a, b=b: one[:, a] * bound + one[:, b]) for a, b in combinations(range(len(shown)), 2)]  # type: ignore[misc]  # fmt: skip
+    found = {"attribute_kl": sum(single) / len(single)}
+    return {**found, "attribute_pair_kl": sum(double) / len(double)} if double else found
+
+
+def attribute_table(subject: Subject) -> dict[str, Any]:
+    """Share of each choice of each attribute, generated, training and held out; rows are [attribute, choice, ...]."""
+    assert subject.truth.attributes is not None  # what fits, MEASURES says
+    names = list(subject.truth.attributes(subject.fake[:1]))
+    parts = [subject.part("attributes", part) for part in ("fake", "train", "held_out")]
+    rows = []
+    for column, name in enumerate(names):
+        if not (parts[1][:, column] >= 0).any():
+            continue
+        unread = [("not read", -1)] if any(bool((one[:, column] < 0).any()) for one in parts) else []
+        for choice, number in [*((word, i) for i, word in enumerate(CHOICES[name])), *unread]:
+            rows.append([name, choice, *(float((one[:, column] == number).double().mean()) for one in parts)])
+    return {"attributes": rows}
+
+
 def share(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     """The mean of a view of zeros and ones."""
     return {"asked_class": float(fake.double().mean())}
@@ -114,9 +150,16 @@ def share(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
 
 def class_scores(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     return {
-        "inception_score": of_probabilities(fake, splits=1, seed=subject.seed).mean,
+        "inception_score": of_probabilities(fake, splits=splits(subject), seed=subject.seed).mean,
+        "mode_score": mode_score(fake, real),
+        "modified_inception_score": modified_score_by_class(fake),
         "am_score": am_score(fake, real),
     }
+
+
+def splits(subject: Subject) -> int:
+    """Ten, as published, of the published 50,000 samples."""
+    return 10 if len(subject.fake) >= 50_000 else 1
 
 
 # ---------------------------------------------------------------- distributions of features
@@ -135,6 +178,21 @@ def kernel(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     size = min(kid_size(subject), len(real), len(fake))
     found = kernel_distance(real, fake, subsets=KID_SUBSETS, subset_size=size, seed=subject.seed)
     return {"kernel_distance": found.mean}
+
+
+def bandwidth(subject: Subject) -> float:
+    """Of the Gaussian kernel: the median distance of training reals' features."""
+
+    def width() -> float:
+        train = subject.part("features", "train")
+        half = len(train) // 2
+        return median_bandwidth(train[:half], train[half:], subject.seed)
+
+    return float(subject.once("bandwidth", width))
+
+
+def discrepancy(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    return {"mmd": mmd(real, fake, gaussian(bandwidth(subject)))}
 
 
 def neighbours(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
@@ -166,7 +224,10 @@ def halves_to_16(side: int) -> bool:
 
 def patch_swd(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     found = laplacian_swd(real, fake, patches_per_picture=PATCHES, repeats=1, seed=subject.seed)
-    return {"patch_swd": found["average"]}
+    return {
+        "patch_swd": found.pop("average"),
+        **{f"patch_swd_{side}": value for side, value in found.items()},
+    }
 
 
 def ms_ssim(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
@@ -297,11 +358,11 @@ def _gap(subject: Subject) -> duplicates.ScoreGap:
 
 def memory(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     """D's scores of training and of held-out reals; the fakes play no part."""
-    return {"memory_auc": subject.once("gap", lambda: _gap(subject)).auc}
+    return {"memory_auc": subject.of_model("gap", lambda: _gap(subject)).auc}
 
 
 def memory_details(subject: Subject) -> dict[str, Any]:
-    return dict(subject.once("gap", lambda: _gap(subject))._asdict())
+    return dict(subject.of_model("gap", lambda: _gap(subject))._asdict())
 
 
 # ---------------------------------------------------------------- use
@@ -321,13 +382,15 @@ def _classified(subject: Subject) -> Classification:
 def classification(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     """Reads subject.fake, whose labels are the classes asked for; trains anew at each call."""
     found = _classified(subject)
-    subject._once["real_trained"] = found.real_trained
+    subject.of_model("real_trained", lambda: found.real_trained)
     return {"fake_trained": found.fake_trained}
 
 
 def real_trained(subject: Subject, score: Any) -> Numbers:
     """What the same classifier reaches when it is trained on as many reals."""
-    return {"fake_trained": float(subject._once["real_trained"])}
+    return {
+        "fake_trained": float(subject.of_model("real_trained", lambda: _classified(subject).real_trained))
+    }
 
 
 def _svm(subject: Subject, of: Callable[[Tensor, Tensor | None], Tensor]) -> float:

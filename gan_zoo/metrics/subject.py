@@ -8,19 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
+from gan_zoo.data.avatars import READ_FROM, Avatars, read_attributes
 from gan_zoo.data.images import Digits, StackedDigits
 from gan_zoo.data.stream import BatchDataset, DataModule
-from gan_zoo.data.toy import Mixture
+from gan_zoo.data.toy import Mixture, Triangles
 from gan_zoo.gan import GAN, Judgement
 from gan_zoo.metrics import digits_classifier
 from gan_zoo.metrics.distances import nearest
 from gan_zoo.metrics.features import Features, digits_features, extract, raw_pixels
 from gan_zoo.metrics.inputs import seeded
+from gan_zoo.metrics.manifold import THRESHOLD
 from gan_zoo.metrics.modes import stacked_classes
 from gan_zoo.schema import ConfigError
 
@@ -38,14 +40,38 @@ class Judge(NamedTuple):
     probabilities: Callable[[Tensor], Tensor] | None = None
 
 
+class Source(NamedTuple):
+    """G, to be asked again. latents: (n, seed) -> [n, Z]; walk: how two of them are joined; sample: latents -> samples as
+    they are drawn; differentiable: the same with a graph, each row by itself."""
+
+    latents: Callable[[int, int], Tensor]
+    walk: Literal["slerp", "lerp"]
+    sample: Callable[[Tensor], Tensor]
+    differentiable: Callable[[Tensor], Tensor]
+
+
+class Search(NamedTuple):
+    """Of the nearest point of a manifold: pictures looked at; distance that counts as on it; starts and steps of the descent."""
+
+    most: int = 256
+    threshold: float = THRESHOLD
+    starts: int = 3
+    steps: int = 60
+
+
+SEARCH = Search()
+
+
 class Truth(NamedTuple):
     """What is known of the data: centres [K, D] and sigma of a mixture; who reads the classes; whether they spell
-    a number, one digit a channel."""
+    a number, one digit a channel; whether they are triangles; who reads attributes, int64 [N] each by name."""
 
     centres: Tensor | None = None
     sigma: float = 0.0
     judge: Judge | None = None
     spelled: bool = False
+    triangles: bool = False
+    attributes: Callable[[Tensor], dict[str, Tensor]] | None = None
 
 
 NOTHING_KNOWN = Truth()
@@ -63,7 +89,8 @@ class Subject:
     """Fakes, reals, and what is known of them. asked: the classes that a conditional model was asked for, int64 [N].
 
     features: what pictures are turned into; remember: how features of reals are taken (a cache may stand here).
-    discriminator: (samples, labels) -> its Judgement, where the trained D is at hand. k, k_density: neighbours.
+    scorer: gives the probabilities of the Inception score, where truth.judge is not to. source: G, and discriminator:
+    (samples, labels) -> its Judgement, where the trained players are at hand. k, k_density: neighbours.
     """
 
     train: Reals
@@ -79,8 +106,12 @@ class Subject:
     k_density: int = 5
     remember: Callable[[Tensor, Features], Tensor] = extract
     discriminator: Callable[[Tensor, Tensor | None], Judgement] | None = None
+    scorer: Features | None = None
+    source: Source | None = None
+    search: Search = SEARCH
     _views: dict[tuple[str, str], Tensor] = field(default_factory=dict, repr=False)
     _once: dict[str, Any] = field(default_factory=dict, repr=False)
+    _of_model: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         shapes = {name: tuple(self.samples(name).shape[1:]) for name in PARTS}
@@ -123,20 +154,30 @@ class Subject:
         """Features, SHA-256 and resize filter of a view, for the protocol."""
         if view == "features":
             return self.features.name, self.features.sha256, self.features.resize
-        if view in ("probabilities", "classes", "asked") and self.truth.judge:
+        if view == "scored" and self.scorer:
+            return self.scorer.name, self.scorer.sha256, self.scorer.resize
+        if view in ("probabilities", "scored", "classes", "asked") and self.truth.judge:
             return self.truth.judge[:3]
+        if view == "attributes":
+            return "attributes read by the program", None, "none"
         return ("pixels" if self.pictures else "coordinates"), None, "none"
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """A value that several calls need and one makes; it must not depend on the fakes."""
+        """A value of the reals that several calls need and one makes."""
         if name not in self._once:
             self._once[name] = make()
         return self._once[name]
 
+    def of_model(self, name: str, make: Callable[[], Any]) -> Any:
+        """The same for a value of the players as they are now."""
+        if name not in self._of_model:
+            self._of_model[name] = make()
+        return self._of_model[name]
+
     def with_fakes(self, fake: Tensor, asked: Tensor | None = None) -> Subject:
-        """Other fakes beside the same reals, whose views are kept."""
+        """Other fakes beside the same reals, of which all is kept that was made."""
         kept = {key: view for key, view in self._views.items() if key[1] != "fake"}
-        return replace(self, fake=fake, asked=asked, _views=kept, _once=self._once)
+        return replace(self, fake=fake, asked=asked, _views=kept, _once=self._once, _of_model={})
 
 
 PARTS = ("train", "held_out", "fake")
@@ -164,6 +205,19 @@ def _probabilities(subject: Subject, part: str) -> Tensor:
     return of(subject.samples(part))
 
 
+def _scored(subject: Subject, part: str) -> Tensor:
+    if subject.scorer is None:
+        return subject.part("probabilities", part)
+    take = extract if part == "fake" else subject.remember
+    return take(subject.samples(part), subject.scorer)
+
+
+def _attributes(subject: Subject, part: str) -> Tensor:
+    """int64 [N, A], in the order of the reader's names."""
+    assert subject.truth.attributes is not None  # what fits, MEASURES says
+    return torch.stack(list(subject.truth.attributes(subject.samples(part)).values()), 1)
+
+
 def _asked(subject: Subject, part: str) -> Tensor:
     """1 where the class shown is the class wanted, else 0: float [N, 1]."""
     wanted = subject.labels(part)
@@ -179,6 +233,8 @@ VIEWS: dict[str, Callable[[Subject, str], Tensor]] = {
     "pixels": lambda subject, part: subject.samples(part).flatten(1),
     "features": _features,
     "probabilities": _probabilities,
+    "scored": _scored,
+    "attributes": _attributes,
     "classes": lambda subject, part: _judge(subject).classify(subject.samples(part))[:, None],
     "asked": _asked,
 }
@@ -202,7 +258,7 @@ def subject_of(
     features: None is what suits the data (see `features_of`). options: further fields of Subject.
     """
     asked = wanted_classes(gan, data, n, seed)
-    fake = gan.sample(n, seed=seed, condition=asked)
+    fake = fakes_of(gan, n, seed, asked)
     if not isinstance(fake, Tensor) or fake.dim() not in (2, 4):
         raise ConfigError(
             f"samples of modality {data.modality} cannot be measured here; pictures and points can"
@@ -212,9 +268,37 @@ def subject_of(
         reals_of(gan, items, resolution, reals) for items in (data.train_set(), data.held_out_set())
     )
     return Subject(
-        train, held_out, fake, features or features_of(data, fake), data.modality, str(data.name), truth_of(data), asked, seed,
-        discriminator=partial(judged, gan), **options,
+        train, held_out, fake, features or features_of(data, fake), data.modality, str(data.name),
+        truth_of(data, resolution), asked, seed,
+        discriminator=partial(judged, gan), source=source_of(gan), **options,
     )  # fmt: skip
+
+
+def fakes_of(gan: GAN, n: int, seed: int, asked: Tensor | None) -> Tensor:
+    """n samples on the CPU; pictures are clipped to [-1, 1], as they are when they are shown."""
+    fake = gan.sample(n, seed=seed, condition=asked)
+    return fake.clamp(-1, 1) if isinstance(fake, Tensor) and fake.dim() == 4 else fake
+
+
+def source_of(gan: GAN) -> Source | None:
+    """G of a model whose samples are a function of one vector each."""
+    latent = gan.latent
+    if latent is None or len(latent.shape) != 1 or any(getattr(gan, "conditioned_on", [])):
+        return None
+
+    def sample(z: Tensor) -> Tensor:
+        pictures = gan.sample(len(z), latent=z)
+        return pictures.clamp(-1, 1) if pictures.dim() == 4 else pictures
+
+    def differentiable(z: Tensor) -> Tensor:
+        with gan.averaged(), torch.enable_grad():
+            gan.generator.eval()  # else batch statistics would mix the rows
+            return gan.generate(
+                {key: value.to(gan.device) for key, value in gan.sample_batch(len(z), 0, None, z).items()}
+            ).cpu()
+
+    walk: Literal["slerp", "lerp"] = "slerp" if latent.law in ("normal", "sphere") else "lerp"
+    return Source(latent.fixed, walk, sample, differentiable)
 
 
 @torch.no_grad()
@@ -283,8 +367,9 @@ def digits_judge() -> Judge:
     return Judge("digits-classifier", sha256, digits_classifier.RESIZE, lambda x: read(x).argmax(1), read)
 
 
-def truth_of(data: DataModule) -> Truth:
-    """What is known of the embedded and procedural data; nothing of others."""
+def truth_of(data: DataModule, side: int | None = None) -> Truth:
+    """What is known of the embedded and procedural data, seen at a side in pixels; nothing of others."""
+    side = side or data.resolution
     if isinstance(data, Mixture):
         centres = data.modes()
         judge = Judge(
@@ -298,4 +383,17 @@ def truth_of(data: DataModule) -> Truth:
             judge=own._replace(classify=cast(Callable[[Tensor], Tensor], read), probabilities=None),
             spelled=True,
         )
+    if isinstance(data, Triangles):
+        return Truth(triangles=True)
+    if isinstance(data, Avatars) and data.channels == 3 and side >= min(READ_FROM.values()):
+        return Truth(judge=avatar_judge(data, side), attributes=read_attributes)
     return Truth(judge=digits_judge()) if isinstance(data, Digits) else Truth()
+
+
+def avatar_judge(data: Avatars, side: int) -> Judge | None:
+    """Reads the attribute that is the condition, where that can be read back."""
+    if not data.classes or side < READ_FROM.get(data.label, side + 1):
+        return None
+    return Judge(
+        f"avatars' {data.label}", None, "none", lambda pictures: read_attributes(pictures)[data.label]
+    )

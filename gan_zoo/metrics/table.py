@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from gan_zoo.metrics import scores
+from gan_zoo.metrics import generator_scores, scores
 from gan_zoo.metrics.measures import (
     Meaning,
     Measure,
@@ -65,6 +65,10 @@ def _pictures(subject: Subject) -> bool:
 
 def _read(subject: Subject) -> bool:
     return subject.truth.judge is not None and subject.truth.judge.probabilities is not None
+
+
+def _scored(subject: Subject) -> bool:
+    return subject.scorer is not None or _read(subject)
 
 
 def _pyramid(subject: Subject) -> bool:
@@ -162,12 +166,20 @@ MEASURES: dict[str, Measure] = {
         _pictures, settings=lambda s: {"subsets": scores.KID_SUBSETS, "subset_size": scores.kid_size(s)},
         most=20_000),
     "inception_score": Measure(
-        "Class scores", "probabilities", scores.class_scores,
+        "Class scores", "scored", scores.class_scores,
         {"inception_score": Meaning(
             "Inception score", False, "exp E KL(p(y|x) || p(y)); between 1 and the number of classes."),
+         "mode_score": Meaning(
+             "mode score", False, "Equal to the Inception score of one split, as the terms of the data cancel."),
+         "modified_inception_score": Meaning(
+             "modified Inception score", False, "Of pairs within a class, the mean over classes: above 1 where a class varies."),
          "am_score": Meaning(
              "AM score", True, "0 when each sample is certain and the classes are as frequent as in the data.", POSITIVE)},
-        _read, settings=lambda s: {"splits": 1}),
+        _scored, settings=lambda s: {"splits": scores.splits(s)}),
+    "mmd": Measure(
+        "Maximum mean discrepancy", "features", scores.discrepancy,
+        {"mmd": Meaning("MMD²", True, "Unbiased, of a Gaussian kernel; 0 on average for equal sets.")},
+        lambda s: True, settings=lambda s: {"kernel": "gaussian", "bandwidth": scores.bandwidth(s)}, most=5_000),
     "neighbours": Measure(
         "Precision, recall, density, coverage", "features", scores.neighbours,
         {"precision": Meaning("precision", False, "Fakes within the reals' manifold: quality.", SHARE),
@@ -196,7 +208,9 @@ MEASURES: dict[str, Measure] = {
     "patch_swd": Measure(
         "Sliced Wasserstein distance of patches", "samples", scores.patch_swd,
         {"patch_swd": Meaning(
-            "patch SWD", True, "x 1000; local structure, the mean over the levels of a Laplacian pyramid.", POSITIVE)},
+            "patch SWD", True, "x 1000; local structure, the mean over the levels of a Laplacian pyramid.", POSITIVE),
+         **{f"patch_swd_{side}": Meaning(f"at {side} px", True, "x 1000; of that level alone.", POSITIVE)
+            for side in (1024, 512, 256, 128, 64, 32, 16)}},
         _pyramid, by_subsets(4), equal=True, most=2_000, settings=lambda s: {"patches": scores.PATCHES}),
     "ms_ssim": Measure(
         "MS-SSIM diversity", "samples", scores.ms_ssim,
@@ -252,6 +266,30 @@ MEASURES: dict[str, Measure] = {
             "Of a small classifier, on held-out reals; for the floor it was trained on reals.", SHARE)},
         _classified, by_trials(lambda s, r, f: len(s.held_out.samples), "fake_trained"),
         floors=scores.real_trained, most=10_000),
+    "path_length": Measure(
+        "Perceptual path length", "features", generator_scores.path_length,
+        {"path_length": Meaning(
+            "path length", True, "E d(G(z), G(z + e)) / e² along random paths, d the squared distance of features: "
+            "not that of papers, whose features are LPIPS.", POSITIVE)},
+        lambda s: s.pictures and s.source is not None, generator_scores.of_the_mean, floors=no_floor,
+        settings=generator_scores.path_settings),
+    "manifold": Measure(
+        "Distance to the manifold", "samples", generator_scores.manifold,
+        {"manifold_precision": Meaning("precision", False, "Samples on the manifold of the data, within the threshold.", SHARE),
+         "manifold_recall": Meaning("recall", False, "Held-out pictures that G can draw, by descent on its latent.", SHARE),
+         "manifold_f1": Meaning("F1", False, "Harmonic mean of both.", SHARE),
+         "distance": Meaning("median distance of samples", True, "To the nearest triangle, pixels in [0, 1].", POSITIVE),
+         "inversion_distance": Meaning("median distance of held-out", True, "To the nearest picture of G's.", POSITIVE)},
+        lambda s: s.truth.triangles and s.source is not None,
+        both(by_trials(lambda s, r, f: len(f), "manifold_precision"), by_trials(generator_scores.searched, "manifold_recall")),
+        floors=generator_scores.of_real_triangles, settings=generator_scores.manifold_settings, most=generator_scores.most),
+    "attributes": Measure(
+        "Attributes, as the program reads them", "attributes", scores.attribute_divergence,
+        {"attribute_kl": Meaning(
+            "attributes' imbalance", True, "KL of each attribute's choices from those of training reals, nats; the mean.", POSITIVE),
+         "attribute_pair_kl": Meaning(
+             "pairs of attributes", True, "The same of pairs: large where faces are learnt by heart. Above 0 by chance.", POSITIVE)},
+        lambda s: s.truth.attributes is not None, by_bootstrap(200), cheap=True, details=scores.attribute_table),
     "memory": Measure(
         "What D remembers", "samples", scores.memory,
         {"memory_auc": Meaning(
