@@ -287,7 +287,20 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-    return 130 if trainer.interrupted else signals.exit_code
+    code = 130 if trainer.interrupted else signals.exit_code
+    if code == 0 and rank() == 0:
+        _report(directory)
+    return code
+
+
+def _report(directory: Path) -> None:
+    """report.html of what there is; what is trained is not lost over it."""
+    from gan_zoo.evaluation.report import write_report
+
+    try:
+        write_report(directory)
+    except Exception as failure:
+        _say(f"report.html was not written: {type(failure).__name__}: {failure}")
 
 
 def _report_absence(roll: Callback, seconds: float, directory: Path) -> None:

@@ -294,3 +294,21 @@ def test_the_profile_names_what_a_step_spends_its_time_on(
     )
     assert "aten::addmm" in capsys.readouterr().out
     assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+
+
+def test_a_finished_run_has_its_report_and_a_failing_report_fails_no_run(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (whole / "report.html").read_text(encoding="utf-8")
+    assert "Finished: 6,400 of 6,400 samples" in page and "Not evaluated yet" in page
+    from gan_zoo import run
+    from gan_zoo.config import compose, validate
+    from gan_zoo.evaluation import report
+
+    def fails(directory: Path) -> Path:
+        raise ValueError("no ink")
+
+    monkeypatch.setattr(report, "write_report", fails)
+    assert run.train(validate(compose([*SMALL, "max_samples=640", f"output_dir={tmp_path / 'run'}"]))) == 0
+    assert "report.html was not written: ValueError: no ink" in capsys.readouterr().out
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["finished"] is True

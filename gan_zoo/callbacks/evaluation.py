@@ -14,7 +14,7 @@ from gan_zoo.callbacks.recorder import Recorder, Watcher, colleague, samples_in,
 from gan_zoo.data.stream import DataModule
 from gan_zoo.gan import GAN, Batch
 from gan_zoo.metrics.measures import Measure, quick
-from gan_zoo.metrics.subject import Subject, subject_of
+from gan_zoo.metrics.subject import Subject, fakes_of, subject_of
 from gan_zoo.metrics.table import chosen, meant
 from gan_zoo.schema import ConfigError
 
@@ -51,12 +51,12 @@ class Evaluation(Watcher):
             watch,
             seed,
         )
-        self._subjects: dict[tuple[int, ...], Subject] = {}  # by shape of a sample, which may grow with time
+        self._known: Subject | None = None
         self._watched: tuple[str, bool] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuses what cannot be measured before the first step."""
-        gan, self._subjects = play_of(pl_module), {}
+        gan, self._known = play_of(pl_module), None
         with undisturbed(gan):
             measures = self._measures(self._subject(trainer, gan))
         self._watched = self._choice(measures)
@@ -98,18 +98,17 @@ class Evaluation(Watcher):
         return found
 
     def _subject(self, trainer: Trainer, gan: GAN) -> Subject:
-        """New fakes beside the reals, which are read once for each shape of a sample."""
+        """New fakes beside the reals, which are read once; of a model that grows, each time, as they grow with it."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         if not isinstance(data, DataModule):
             raise ConfigError(
                 f"evaluation needs a data module of gan_zoo, got {type(data).__name__}; pass datamodule= to Trainer.fit"
             )
-        shape = tuple(gan.sample(1, seed=self.seed).shape[1:])
-        if shape not in self._subjects:
-            self._subjects[shape] = subject_of(gan, data, self.n, reals=self.reals, seed=self.seed)
-        known = self._subjects[shape]
-        fakes = gan.sample(self.n, seed=self.seed, condition=known.asked)
-        return known.with_fakes(fakes, known.asked)
+        if self._known is None or gan.batch_plan(gan.samples_seen) is not None:
+            self._known = subject_of(gan, data, self.n, reals=self.reals, seed=self.seed)
+            return self._known
+        asked, n = self._known.asked, len(self._known.fake)
+        return self._known.with_fakes(fakes_of(gan, data, n, self.seed, asked), asked)
 
     def _choice(self, measures: dict[str, Measure]) -> tuple[str, bool] | None:
         """The watched figure, and whether less of it is better."""

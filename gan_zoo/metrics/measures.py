@@ -145,7 +145,7 @@ class Measure:
     """One entry of gan_zoo.metrics.table. score(subject, real, fake) gives the numbers that `figures` explains.
 
     It may leave out those that do not apply. cheap: fit for use during training. most: samples of each set that are
-    looked at. equal: both sets are cut to one size. usual: taken when no metrics are named. floors: None is the score
+    looked at. equal: both sets are cut to one size. split: of the reals. usual: taken when no metrics are named. floors: None is the score
     of held-out reals. details: more to be shown, as plain JSON.
     """
 
@@ -158,6 +158,7 @@ class Measure:
     cheap: bool = False
     most: int | Callable[[Subject], int] = 50_000
     equal: bool = False
+    split: str = "train"
     usual: bool = True
     floors: Callable[[Subject, Score], Numbers] | None = None
     settings: Callable[[Subject], dict[str, Value]] = lambda subject: {}
@@ -191,7 +192,7 @@ def take(measure: Measure, subject: Subject, *, intervals: bool = True) -> dict[
             resize,
             used or len(train),
             used or len(fake),
-            "train",
+            measure.split,
             subject.seed,
             __version__,
             measure.settings(subject),

@@ -234,6 +234,11 @@ def ms_ssim(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     return {"ms_ssim": ms_ssim_diversity(fake, pairs=SSIM_PAIRS, seed=subject.seed)}
 
 
+def pairs(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    """The means of a view of pairs."""
+    return dict(zip(("ssim", "psnr", "sharpness"), fake.mean(0).tolist(), strict=True))
+
+
 def spectrum(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     slopes = [spectrum_slope(radial_spectrum(one)) for one in (real, fake)]
     return {"spectrum_gap": spectrum_gap(real, fake), "slope_gap": abs(slopes[0] - slopes[1])}

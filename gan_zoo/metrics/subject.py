@@ -18,7 +18,7 @@ from gan_zoo.data.images import Digits, StackedDigits
 from gan_zoo.data.stream import BatchDataset, DataModule
 from gan_zoo.data.toy import Mixture, Triangles
 from gan_zoo.gan import GAN, Judgement
-from gan_zoo.metrics import digits_classifier
+from gan_zoo.metrics import digits_classifier, structural
 from gan_zoo.metrics.distances import nearest
 from gan_zoo.metrics.features import Features, digits_features, extract, raw_pixels
 from gan_zoo.metrics.inputs import seeded
@@ -90,7 +90,8 @@ class Subject:
 
     features: what pictures are turned into; remember: how features of reals are taken (a cache may stand here).
     scorer: gives the probabilities of the Inception score, where truth.judge is not to. source: G, and discriminator:
-    (samples, labels) -> its Judgement, where the trained players are at hand. k, k_density: neighbours.
+    (samples, labels) -> its Judgement, where the trained players are at hand. paired: fake i was made from what
+    held-out real i was paired with. k, k_density: neighbours.
     """
 
     train: Reals
@@ -109,6 +110,7 @@ class Subject:
     scorer: Features | None = None
     source: Source | None = None
     search: Search = SEARCH
+    paired: bool = False
     _views: dict[tuple[str, str], Tensor] = field(default_factory=dict, repr=False)
     _once: dict[str, Any] = field(default_factory=dict, repr=False)
     _of_model: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -218,6 +220,15 @@ def _attributes(subject: Subject, part: str) -> Tensor:
     return torch.stack(list(subject.truth.attributes(subject.samples(part)).values()), 1)
 
 
+def _pairs(subject: Subject, part: str) -> Tensor:
+    """SSIM, PSNR and sharpness difference of each fake and its partner, float64 [N, 3]; nothing of reals."""
+    if part != "fake":
+        return torch.zeros(len(subject.fake), 3)
+    pairs = zip(subject.held_out.samples.split(1), subject.fake.split(1), strict=False)
+    measured = (structural.ssim, structural.psnr, structural.sharpness_difference)
+    return torch.tensor([[one(real, fake) for one in measured] for real, fake in pairs], dtype=torch.float64)
+
+
 def _asked(subject: Subject, part: str) -> Tensor:
     """1 where the class shown is the class wanted, else 0: float [N, 1]."""
     wanted = subject.labels(part)
@@ -229,6 +240,7 @@ def _asked(subject: Subject, part: str) -> Tensor:
 
 
 VIEWS: dict[str, Callable[[Subject, str], Tensor]] = {
+    "pairs": _pairs,
     "samples": lambda subject, part: subject.samples(part),
     "pixels": lambda subject, part: subject.samples(part).flatten(1),
     "features": _features,
@@ -257,8 +269,10 @@ def subject_of(
 
     features: None is what suits the data (see `features_of`). options: further fields of Subject.
     """
-    asked = wanted_classes(gan, data, n, seed)
-    fake = fakes_of(gan, n, seed, asked)
+    paired = bool(gan.conditioned_on)
+    n = min(n, reals, len(data.held_out_set())) if paired else n
+    asked = None if paired else wanted_classes(gan, data, n, seed)
+    fake = fakes_of(gan, data, n, seed, asked)
     if not isinstance(fake, Tensor) or fake.dim() not in (2, 4):
         raise ConfigError(
             f"samples of modality {data.modality} cannot be measured here; pictures and points can"
@@ -270,20 +284,22 @@ def subject_of(
     return Subject(
         train, held_out, fake, features or features_of(data, fake), data.modality, str(data.name),
         truth_of(data, resolution), asked, seed,
-        discriminator=partial(judged, gan), source=source_of(gan), **options,
+        discriminator=None if paired else partial(judged, gan), source=source_of(gan), paired=paired, **options,
     )  # fmt: skip
 
 
-def fakes_of(gan: GAN, n: int, seed: int, asked: Tensor | None) -> Tensor:
-    """n samples on the CPU; pictures are clipped to [-1, 1], as they are when they are shown."""
-    fake = gan.sample(n, seed=seed, condition=asked)
+def fakes_of(gan: GAN, data: DataModule, n: int, seed: int, asked: Tensor | None = None) -> Tensor:
+    """n samples on the CPU, made from the first held-out inputs where G is given some; pictures are clipped to [-1, 1],
+    as they are when they are shown."""
+    inputs = data.held_out_batch(n) if gan.conditioned_on else None
+    fake = gan.sample(n, seed=seed, condition=asked, inputs=inputs)
     return fake.clamp(-1, 1) if isinstance(fake, Tensor) and fake.dim() == 4 else fake
 
 
 def source_of(gan: GAN) -> Source | None:
     """G of a model whose samples are a function of one vector each."""
     latent = gan.latent
-    if latent is None or len(latent.shape) != 1 or any(getattr(gan, "conditioned_on", [])):
+    if latent is None or len(latent.shape) != 1 or gan.conditioned_on:
         return None
 
     def sample(z: Tensor) -> Tensor:

@@ -212,6 +212,12 @@ MEASURES: dict[str, Measure] = {
          **{f"patch_swd_{side}": Meaning(f"at {side} px", True, "x 1000; of that level alone.", POSITIVE)
             for side in (1024, 512, 256, 128, 64, 32, 16)}},
         _pyramid, by_subsets(4), equal=True, most=2_000, settings=lambda s: {"patches": scores.PATCHES}),
+    "pairs": Measure(
+        "Pictures beside their partners", "pairs", scores.pairs,
+        {"ssim": Meaning("SSIM", False, "Structural similarity of each sample and the true picture; 1: equal."),
+         "psnr": Meaning("PSNR", False, "Of the same pairs, dB."),
+         "sharpness": Meaning("sharpness", False, "Sharpness difference (Mathieu et al. 2016), dB; high: as sharp.")},
+        lambda s: s.paired and s.side >= 11, by_bootstrap(200), cheap=True, split="held_out", floors=no_floor),
     "ms_ssim": Measure(
         "MS-SSIM diversity", "samples", scores.ms_ssim,
         {"ms_ssim": Meaning(

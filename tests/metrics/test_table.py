@@ -166,14 +166,16 @@ def test_pictures_beyond_the_range_are_clipped_and_g_can_be_asked_again() -> Non
     from gan_zoo import loading
     from gan_zoo.config import compose, validate
     from gan_zoo.metrics.subject import fakes_of
+    from gan_zoo.run import data_module
 
-    gan = loading.build(validate(compose(["model=pggan", "data.resolution=16", "data.batch_size=8"])))
+    config = validate(compose(["model=pggan", "data.resolution=16", "data.batch_size=8"]))
+    gan = loading.build(config)
     with torch.no_grad():
         for layer in gan.generator.to_rgb:  # type: ignore[union-attr]
             layer.bias.fill_(3.0)  # type: ignore[union-attr]
     gan.ema_generator.load_state_dict(gan.generator.state_dict())  # type: ignore[union-attr]
     assert gan.sample(4).max() > 1
-    assert fakes_of(gan, 4, 0, None).max() == 1.0
+    assert fakes_of(gan, data_module(config), 4, 0).max() == 1.0
     source = source_of(gan)
     assert source is not None and source.walk == "slerp"
     z = source.latents(3, 1).requires_grad_()
@@ -231,3 +233,18 @@ def test_the_class_of_avatars_is_read_where_it_can_be_read() -> None:
     assert right.float().mean() > 0.95
     assert truth_of(avatars(label="mouth", classes=7)).judge is None
     assert truth_of(avatars(label="skin", classes=6), 8).judge is None  # skin shows from 16 pixels on
+
+
+# ---- pairs ---------------------------------------------------------------------------------------
+
+
+def test_pairs_are_compared_one_by_one() -> None:
+    held_out = torch.linspace(-0.8, 0.8, 6).view(-1, 1, 1, 1) + torch.zeros(6, 1, 16, 16)
+    reals, fake = Reals(held_out, None), held_out + 0.2  # 10 log10(2^2 / 0.2^2) = 20 dB each
+    subject = Subject(reals, reals, fake, raw_pixels(), paired=True)
+    assert quick(MEASURES["pairs"], subject)["psnr"] == pytest.approx(20.0, abs=1e-4)
+    one = take(MEASURES["pairs"], subject)["psnr"].figure
+    assert one.floor is None and one.interval is not None and one.interval.error == pytest.approx(0, abs=1e-5)
+    swapped = Subject(reals, reals, fake.flip(0), raw_pixels(), paired=True)
+    assert quick(MEASURES["pairs"], swapped)["psnr"] < 15
+    assert "pairs" not in chosen(Subject(reals, reals, fake, raw_pixels()), None)
