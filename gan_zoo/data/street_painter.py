@@ -131,11 +131,13 @@ class StreetPainter:
         u, v = self.u[:, box[1]], self.v[box[0]]
         if not u.size or not v.size:
             return None
-        area = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(points, points[1:] + points[:1], strict=True))
-        turn = np.float32(1 if area > 0 else -1)
-        mask = np.ones((v.shape[0], u.shape[1]), bool)
-        for (u0, v0), (u1, v1) in zip(points, points[1:] + points[:1], strict=True):
-            mask &= turn * ((u1 - u0) * (v - v0) - (v1 - v0) * (u - u0)) >= 0
+        edges = list(zip(points, points[1:] + points[:1], strict=True))
+        turn = 1 if sum(a[0] * b[1] - b[0] * a[1] for a, b in edges) > 0 else -1
+        mask: npt.NDArray[np.bool_] | None = None
+        for (u0, v0), (u1, v1) in edges:
+            along_u, along_v = turn * (u1 - u0), turn * (v1 - v0)
+            within = (v * along_u + (along_v * u0 - along_u * v0)) >= u * along_v
+            mask = within if mask is None else np.logical_and(mask, within, out=mask)
         return mask
 
     def ellipse(self, u: float, v: float, ru: float, rv: float, colour: Array, instance: int) -> None:
@@ -155,8 +157,10 @@ class StreetPainter:
         mask = np.square(u - share * along_u) + np.square(v - share * along_v) <= half * half
         self.lay(box, mask, colour, instance)
 
-    def colour_of(self, hue: float, saturation: float, value: float, light: float | None = None) -> Array:
-        return hsv(hue, min(saturation, 1.0), min(value * (self.light if light is None else light), 1.0))
+    def colour_of(self, hue: float, saturation: float, value: float) -> Array:
+        """A colour in the light of the hour; the darker, the more saturated, so that it stays clear of grey."""
+        value = min(value * self.light, 1.0)
+        return hsv(hue, min(max(saturation, 0.13 + 0.06 / value), 1.0), value)
 
     # ---- the scene
 
@@ -184,7 +188,7 @@ class StreetPainter:
         )
         self.colour[:] = above + (below - above) * share**1.3
         self.instance[:] = palette.SKY
-        cloud = hsv(224, 0.3, 0.82) if evening else hsv(211, 0.16, 0.99)
+        cloud = hsv(224, 0.3, 0.82) if evening else hsv(211, 0.2, 0.99)
         for x, y, size in self.scene.clouds:
             self.cloud(x * self.aspect, y * self.horizon, size, cloud)
 
@@ -251,7 +255,7 @@ class StreetPainter:
         lawn = ~road & ~walk
         colour = np.empty((*x.shape, 3), np.float32)
         colour[:] = self.road_colour(x, z, across, deep, crossing)[..., None]
-        sand = self.colour_of(265, 0.2, 0.84)
+        sand = self.colour_of(264, 0.25 + 0.1 * scene.evening, 0.85)
         joint = self._joints(x, z, deep)
         kerb = (across < scene.road + np.maximum(0.22, 0.7 * finest)) & walk
         np.copyto(colour, sand * (1 - 0.13 * joint[..., None]), where=walk[..., None])
@@ -389,6 +393,10 @@ class StreetPainter:
             return
         pixel = (z / np.float32(self.focal * self.rows)).astype(np.float32)  # metres a pixel is high here
         wide = pixel if facing else (pixel * z / abs(inner - camera.x)).astype(np.float32)
+        if mask.shape[1] < 6:  # a sliver far away
+            plain = self.colour_of(house.colour[0], house.colour[1], 0.9 * house.colour[2] * light)
+            self.lay(box, mask, plain, instance)
+            return
         colour = self._facade(house, along, y, length, pixel, wide, light)
         self.lay(box, mask, colour, instance)
 
@@ -415,8 +423,7 @@ class StreetPainter:
         share = np.where(shop, self._between(s, 0.07, 0.93, wide / pitch), share)
         high = np.where(shop, self._between(t, 0.04, 0.72, pixel / floor), high)
         share = share * high * (y < house.height - 0.6)
-        random = np.random.default_rng(house.seed).random((32, 32), np.float32)
-        cell = random[column & 31, storey & 31]
+        cell = self.noise[(column * 5 + house.seed) & 63, (storey * 11 + (house.seed >> 8)) & 63]
         glass = self._glass(cell, t, shop)
         colour = wall * shade[..., None].astype(np.float32)
         if house.style in (0, 3):  # string courses between the storeys
@@ -446,7 +453,7 @@ class StreetPainter:
     # ---- trees and poles
 
     def tree(self, tree: Tree) -> None:
-        if tree.z < 2:
+        if tree.z < 2 + 0.7 * tree.height:  # its crown would hide the street
             return
         instance = self.new(palette.TREE)
         scale = self.focal / tree.z
@@ -458,7 +465,12 @@ class StreetPainter:
             top = ground - 0.55 * tree.height * scale
             self.stroke((u, ground), (u, top), 0.055 * tree.height * scale, trunk, instance)
         self._shade_ground(u, ground, 0.3 * tree.height * tree.spread * scale, 0.3 * scale)
-        for blob in self._blobs(tree):
+        tall = tree.height * scale * self.rows
+        blobs = self._blobs(tree)
+        if tall < 14:  # a few pixels: one ball does
+            middle = sum(blob[1] for blob in blobs) / len(blobs)
+            blobs = [(0.0, middle, 0.3 * tree.height * (tree.kind != 1) + 0.14 * tree.height, 0.95)]
+        for blob in blobs:
             self._crown(
                 u + blob[0] * scale, ground - blob[1] * scale, blob[2] * scale, tree, instance, blob[3]
             )
@@ -496,7 +508,12 @@ class StreetPainter:
         x, y = (self.u[:, box[1]] - u) / radius, (self.v[box[0]] - v) / radius
         if not x.size or not y.size:
             return
-        leaves = self._noise(x * 5 + tree.seed % 64, y * 5 + tree.seed % 61) - 0.5
+        leaves = np.zeros((1, 1), np.float32)
+        if 3 < radius * self.rows < 12:
+            spots = (np.rint(x * 5).astype(np.int64) + tree.seed) & 63, np.rint(y * 5).astype(np.int64) & 63
+            leaves = self.noise[spots] - np.float32(0.5)
+        elif radius * self.rows >= 12:
+            leaves = (self._noise(x * 5 + tree.seed % 64, y * 5 + tree.seed % 61) - 0.5).astype(np.float32)
         if tree.kind == 2:
             mask = (np.abs(x) < 0.62 * (y + 1) + 0.25 * leaves) & (y < 0.75) & (y > -1)
         else:
@@ -569,7 +586,7 @@ class StreetPainter:
     # ---- cars and people
 
     def car(self, car: Car) -> None:
-        if car.z < 3.2:
+        if car.z < 3.2 or self.focal * self.rows / car.z < 1.2:
             return
         instance = self.new(palette.CAR)
         wide, high, long, waist = (
@@ -583,8 +600,19 @@ class StreetPainter:
         self._shade_ground(u, ground, 1.25 * wide * scale, 0.22 * scale)
         hue, saturation, value = car.colour
         body = self.colour_of(hue, saturation, value)
+        if scale * self.rows < 3:  # metres are three pixels: a box with a window does
+            self._far_car(car, wide, high, waist, body, instance)
+            return
         self._car_side(car, wide, high, long, waist, instance)
         self._car_end(car, wide, high, waist, body, instance)
+
+    def _far_car(self, car: Car, wide: float, high: float, waist: float, body: Array, instance: int) -> None:
+        p = lambda x, y: self.project(car.x + x * wide, y, car.z)  # noqa: E731
+        self.polygon([p(-0.9, 0), p(-0.9, 0.4), p(0.9, 0.4), p(0.9, 0)], self.tyres(car), instance)
+        self.polygon([p(-1, 0.3), p(-1, waist), p(1, waist), p(1, 0.3)], body, instance)
+        self.polygon(
+            [p(-0.9, waist), p(-0.75, high), p(0.75, high), p(0.9, waist)], self.glazing(car), instance
+        )
 
     def _car_side(self, car: Car, wide: float, high: float, long: float, waist: float, instance: int) -> None:
         """The flank that is seen, the bonnet or boot, the roof."""
@@ -728,7 +756,7 @@ class StreetPainter:
         return self.trim(car, 0.9, 0.66 * self.light)
 
     def person(self, person: Person) -> None:
-        if person.z < 2.5:
+        if person.z < 2.5 or self.focal * self.rows / person.z < 1.5:
             return
         instance, scale = self.new(palette.PERSON), self.focal / person.z * person.height
         u, ground = self.project(person.x, 0, person.z)
@@ -736,6 +764,11 @@ class StreetPainter:
         at = lambda x, y: (u + x * scale, ground - y * scale)  # noqa: E731
         coat, trousers = self.colour_of(*person.coat), self.colour_of(*person.trousers)
         skin, hair = self.colour_of(*person.skin), self.colour_of(*person.hair)
+        if scale * self.rows < 14:
+            self.stroke(at(0, 0.45), at(0, 0.05), 0.15 * scale, trousers, instance)
+            self.stroke(at(0, 0.75), at(0, 0.45), 0.25 * scale, coat, instance)
+            self.stroke(at(0, 0.91), at(0, 0.9), 0.13 * scale, skin, instance)
+            return
         step = 0.07 * person.stride
         for leg in (-1, 1):
             self.stroke(
