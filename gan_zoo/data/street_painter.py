@@ -439,7 +439,7 @@ class StreetPainter:
         glass = dark + (pale - dark) * sheen
         lit = cell < (0.42 if self.scene.evening > 0.5 else 0.02)
         lit = lit | (shop & (self.scene.evening > 0.5) & (cell < 0.8))
-        amber = hsv(33, 0.52, 1.0) * (0.86 + 0.14 * t)[..., None]
+        amber = hsv(32, 0.52, 1.0) * (0.86 + 0.14 * t)[..., None]
         return np.where(lit[..., None], amber, glass).astype(np.float32)
 
     @staticmethod
@@ -539,17 +539,17 @@ class StreetPainter:
         instance, scale = self.new(palette.POLE), self.focal / pole.z
         u, ground = self.project(pole.x, 0, pole.z)
         top = ground - pole.height * scale
-        metal = self.colour_of(50, 0.62, 0.72)
+        metal = self.colour_of(53, 0.62, 0.72)
         width = (0.13, 0.09, 0.13, 0.2)[pole.kind] * scale
         self.stroke((u, ground), (u, top), width, metal, instance)
         if pole.kind == 0:
             self._lamp(u, top, scale, pole.arm, metal, width, instance)
         elif pole.kind == 1:
             self.ellipse(
-                u, top + 0.3 * scale, 0.34 * scale, 0.34 * scale, self.colour_of(52, 0.85, 0.98), instance
+                u, top + 0.3 * scale, 0.34 * scale, 0.34 * scale, self.colour_of(54, 0.85, 0.98), instance
             )
             self.ellipse(
-                u, top + 0.3 * scale, 0.22 * scale, 0.22 * scale, self.colour_of(48, 0.9, 0.7), instance
+                u, top + 0.3 * scale, 0.22 * scale, 0.22 * scale, self.colour_of(51, 0.9, 0.7), instance
             )
         elif pole.kind == 2:
             self._traffic_light(u, top, scale, instance)
@@ -577,10 +577,10 @@ class StreetPainter:
             (u + half, top + 1.0 * scale),
             (u - half, top + 1.0 * scale),
         ]
-        self.polygon(corners, self.colour_of(47, 0.7, 0.36), instance)
+        self.polygon(corners, self.colour_of(52, 0.7, 0.36), instance)
         on = self.scene.seed % 3
         for lamp in range(3):
-            colour = hsv(57, 0.5, 1.0) if lamp == on else self.colour_of(48, 0.75, 0.55)
+            colour = hsv(57, 0.5, 1.0) if lamp == on else self.colour_of(52, 0.75, 0.55)
             self.ellipse(u, top + (0.2 + 0.3 * lamp) * scale, 0.11 * scale, 0.11 * scale, colour, instance)
 
     # ---- cars and people
