@@ -428,7 +428,8 @@ class StreetPainter:
         colour = wall * shade[..., None].astype(np.float32)
         if house.style in (0, 3):  # string courses between the storeys
             line = np.clip((0.06 - np.abs(t - 0.02)) / 0.03, 0, 1) * np.clip(1.2 - 2 * pixel, 0, 1)
-            colour = colour * (1 + 0.12 * line[..., None]).astype(np.float32)
+            brighter = min(0.12, 1 / float(wall.max()) - 1)  # clipped, a cream wall would turn yellow
+            colour = colour * (1 + brighter * line[..., None]).astype(np.float32)
         return (colour + (glass - colour) * share[..., None]).astype(np.float32).clip(0, 1)
 
     def _glass(self, cell: Array, t: Array, shop: npt.NDArray[np.bool_]) -> Array:
