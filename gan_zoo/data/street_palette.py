@@ -22,7 +22,6 @@ CLASSES = ("sky", "building", "tree", "road", "sidewalk", "car", "person", "pole
 SECTORS = ((POLE, 44), (TREE, 72), (CAR, 156), (SKY, 192), (SIDEWALK, 246), (PERSON, 288), (BUILDING, 336))
 RED_CAR = 0.74  # redder than any building: saturation from here on, hue from 336 to 20 degrees, is a car
 GREY = 0.1, 8.0  # a pixel is grey when its chroma is below 0.1 value + 8, both in 0 .. 255
-LABEL_COLOURS = ("#5B9BD5", "#C0503C", "#4F9B3A", "#59595E", "#B3A2D9", "#0F8F8B", "#D6408F", "#E8BE2C")
 
 
 def hsv(hue: float, saturation: float, value: float) -> Array:
