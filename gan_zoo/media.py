@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from gan_zoo import pair_view
 from gan_zoo.schema import ConfigError
 
 Picture = NDArray[np.uint8]  # [H, W, C] with 1 (grey), 3 (RGB) or 4 (RGBA) channels
@@ -149,7 +150,12 @@ class Medium(NamedTuple):
 _GRID = Medium(".png", 64, lambda samples, real, columns, inputs: grid(samples, columns), png)
 MEDIA: dict[str, Medium] = {
     "image": _GRID,
-    "pair": _GRID,
+    "pair": Medium(
+        ".png",
+        12,
+        lambda samples, real, columns, inputs: grid(*pair_view.in_rows(samples, real, inputs)),
+        png,
+    ),
     "captioned": _GRID,
     "points": Medium(".png", 2000, lambda samples, real, columns, inputs: scatter(samples, real), png),
     "text": Medium(".txt", 64, lambda samples, real, columns, inputs: lines(samples), str.encode),

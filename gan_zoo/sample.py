@@ -61,7 +61,11 @@ def main(
     folder = Path(run) if Path(run).is_dir() else Path(run).parent
     target = Path(output) if output else folder / "generated" / f"{view}-{seed}"
     written = media.save(
-        target.with_suffix("") if output else target, gan.readable(samples), modality, columns=columns
+        target.with_suffix("") if output else target,
+        gan.readable(samples),
+        modality,
+        columns=columns,
+        **(_beside(gan, Path(run), n) if view == "grid" and modality == "pair" else {}),
     )
     print(written)
     return written
@@ -167,6 +171,15 @@ def _made(gan: GAN, run: Path, n: int, seed: int, condition: Any) -> Tensor:
 
     inputs = data_of(run).held_out_batch(n) if gan.conditioned_on else None
     return gan.sample(n, seed=seed, condition=condition, inputs=inputs)
+
+
+def _beside(gan: GAN, run: Path, n: int) -> dict[str, Any]:
+    """What the samples of `_made` were made from, and the true pictures."""
+    from gan_zoo.run import data_of
+
+    inputs = data_of(run).held_out_batch(n)
+    prepared = gan.prepare_batch({key: value.to(gan.device) for key, value in inputs.items()})
+    return {"inputs": inputs, "real": prepared["real"].float().cpu()}
 
 
 def _latent(gan: GAN) -> Any:

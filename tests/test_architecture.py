@@ -26,6 +26,7 @@ BOTTOM = (
     "optimizers",
     "checkpoint",
     "media",
+    "pair_view",
     "strategy",
 )
 LEVELS = {**dict.fromkeys(BOTTOM, 0), "gan": 1, "models": 2, "data": 3, "metrics": 3, "callbacks": 3}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -80,16 +81,12 @@ class Reading:
 
     def __call__(self, path: Path) -> npt.NDArray[np.uint8]:
         """The picture; DataError(path, reason) if the file cannot be used, whatever is wrong with it."""
-        try:
-            picture = self._fit(_decode(path, self), path)
-        except DataError:
-            raise
-        except (
-            Exception
-        ) as error:  # Pillow raises OSError, ValueError, TypeError, SyntaxError, ... on damaged files
-            raise data_error(path, f"cannot be decoded: {error or type(error).__name__}") from error
-        array = np.asarray(picture)
+        array = np.asarray(_attempt(path, lambda: self._fit(_decode(path, self), path)))
         return np.ascontiguousarray(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))
+
+    def whole(self, path: Path) -> Image.Image:
+        """The picture upright at its own size, in the mode of `channels`; DataError as above."""
+        return _attempt(path, lambda: _decode(path, self))
 
     def _fit(self, picture: Image.Image, path: Path) -> Image.Image:
         width, height = picture.size
@@ -108,6 +105,41 @@ class Reading:
         target = (self.resolution, self.resolution)
         # not resize(box=...), whose filter reads pixels from outside the box
         return picture.crop(box).resize(target, Image.Resampling[self.resample.upper()])
+
+
+def _attempt(path: Path, decode: Callable[[], Image.Image]) -> Image.Image:
+    try:
+        return decode()
+    except DataError:
+        raise
+    except (
+        Exception
+    ) as error:  # Pillow raises OSError, ValueError, TypeError, SyntaxError, ... on damaged files
+        raise data_error(path, f"cannot be decoded: {error or type(error).__name__}") from error
+
+
+def read_ids(path: Path, max_pixels: int = 64_000_000) -> npt.NDArray[np.uint16]:
+    """A map of ids, uint16 [H, W], from a picture of one channel of 8 or 16 bits; a palette's numbers, not its colours.
+
+    Nothing is scaled, rotated or converted; DataError(path, reason) if the file is anything else.
+    """
+
+    def decode() -> Image.Image:
+        if not path.is_file() or path.stat().st_size == 0:
+            raise data_error(path, "is not a regular file or is empty")
+        with Image.open(path, formats=("PNG", "TIFF", "BMP", "GIF", "PPM")) as image:
+            _check_pixels(image.width * image.height, max_pixels, path)
+            image.load()
+            if image.mode not in ("L", "P", "1", "I", "I;16", "I;16B", "I;16L"):
+                raise data_error(
+                    path, f"is a picture of mode {image.mode}, a map of ids has one channel of whole numbers"
+                )
+            return image.copy()
+
+    ids = np.asarray(_attempt(path, decode)).astype(np.int64)
+    if ids.min() < 0 or ids.max() > 65535:
+        raise data_error(path, f"has ids from {ids.min()} to {ids.max()}, wanted 0 to 65535")
+    return ids.astype(np.uint16)
 
 
 def _decode(path: Path, how: Reading) -> Image.Image:
