@@ -282,7 +282,7 @@ class Pix2Pix(GAN):
                 f"pix2pix is given pictures or label maps; data.input_channels={input_channels} and data.classes={classes} "
                 "came, one of them must be 0; take data=streets or data=edges"
             )
-        self.classes_of_maps = classes
+        self.input_channels, self.classes_of_maps = input_channels, classes
         size = (input_channels or classes, channels, resolution, width or resolution)
         self.generator = Translator(*size, **generator)
         self.discriminator = TranslationDiscriminator(
@@ -295,10 +295,12 @@ class Pix2Pix(GAN):
                 "set model.augment.translation and cutout to 0.0, or model.discriminator.conditional=false"
             )
 
-    def multiple(self) -> int:
-        """Sides of a picture must be multiples of it."""
+    def sides(self) -> tuple[int, int]:
+        """(what sides of a picture must be multiples of, the smallest one)."""
         network = self.generator.network
-        return int(2 ** (network.levels if isinstance(network, UNet) else network.downs))
+        if isinstance(network, UNet):
+            return 2**network.levels, 2**network.levels
+        return 2**network.downs, network.least()
 
     def prepare_batch(self, batch: Batch) -> Batch:
         """Pictures in [-1, 1], label maps one-hot: `condition` becomes float [N, C, H, W]."""

@@ -12,7 +12,16 @@ from torch.nn import functional as F
 from gan_zoo.gan import GAN, Batch, Judgement, Terms
 from gan_zoo.nn.dense import BatchNormSettings
 from gan_zoo.nn.initialisation import InitName, initialise
-from gan_zoo.nn.label_maps import as_maps, boundaries, halved_ids, pooled, region_means, regions, spread
+from gan_zoo.nn.label_maps import (
+    as_maps,
+    boundaries,
+    halved_ids,
+    pooled,
+    region_classes,
+    region_means,
+    regions,
+    spread,
+)
 from gan_zoo.nn.norms import CriticNormName
 from gan_zoo.nn.patch import PatchDiscriminator
 from gan_zoo.nn.perceptual import VGGDistance, vgg_distance
@@ -307,7 +316,7 @@ class Pix2PixHD(GAN):
             raise ConfigError(
                 f"model.encoder gives each instance a style, but data.instances={instances}; set model.encoder=null"
             )
-        self.classes_of_maps, self.has_instances = classes, instances
+        self.input_channels, self.classes_of_maps, self.has_instances = input_channels, classes, instances
         self.conditioned_on = ("condition", "instances") if instances else ("condition",)
         self.size = resolution, width or resolution
         self.schedule, self.batch_size = Stages(batch_size, **schedule), batch_size
@@ -325,9 +334,10 @@ class Pix2PixHD(GAN):
         )
         self._judge_perceptually(vgg, channels)
 
-    def multiple(self) -> int:
-        """Sides of a picture must be multiples of it."""
-        return 2**self.generator.network.downs * self.shrink
+    def sides(self) -> tuple[int, int]:
+        """(what sides of a picture must be multiples of, the smallest one)."""
+        network = self.generator.network
+        return 2**network.downs * self.shrink, network.whole.least() * self.shrink
 
     def _refuse_stages(self, network: CoarseToFine) -> None:
         wanted = self.schedule.coarse, self.schedule.enhancer
@@ -384,7 +394,7 @@ class Pix2PixHD(GAN):
         """
         batch = super().prepare_batch(batch)
         if batch["condition"].is_floating_point():
-            return batch
+            return batch  # it has been here before
         if self.stage == "coarse" and batch["condition"].shape[-2] == self.size[0]:
             batch = {key: self._shrunk(value) for key, value in batch.items()}
         condition = batch["condition"]
@@ -416,8 +426,7 @@ class Pix2PixHD(GAN):
         if "style" in batch:
             return batch["style"]
         numbers, count = regions(batch["instances"])
-        classes = torch.zeros(count, dtype=torch.int64, device=numbers.device)
-        classes.scatter_(0, numbers.reshape(-1), batch["labels"].reshape(-1))
+        classes = region_classes(batch["labels"], numbers, count)
         if "real" not in batch:
             return spread(encoder.drawn(classes), numbers)
         maps, means = encoder(batch["real"], numbers, count)

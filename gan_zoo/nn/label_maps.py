@@ -57,6 +57,12 @@ def regions(instances: Tensor) -> tuple[Tensor, int]:
     return numbers, len(found)
 
 
+def region_classes(labels: Tensor, numbers: Tensor, count: int) -> Tensor:
+    """The class [R] of each region, int64; labels: class ids [N, H, W], one class a region."""
+    classes = torch.zeros(count, dtype=torch.int64, device=numbers.device)
+    return classes.scatter_(0, numbers.reshape(-1), labels.reshape(-1).long())
+
+
 def region_means(maps: Tensor, numbers: Tensor, count: int) -> Tensor:
     """Mean of maps [N, C, H, W] over each region, float32 [R, C]."""
     flat = maps.float().permute(0, 2, 3, 1).reshape(-1, maps.shape[1])

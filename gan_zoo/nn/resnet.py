@@ -131,13 +131,17 @@ class ResnetGenerator(nn.Module):
     def require_size(self, height: int, width: int) -> None:
         """ConfigError where the net cannot take pictures of that size."""
         require_divisible(height, width, self.downs, "the ResNet generator")
-        mirrored = self.padding == "reflect"
-        least = max(self.edge // 2 + 1, 2 * 2**self.downs if self.blocks else 1) if mirrored else 1
-        if min(height, width) < least:
+        if min(height, width) < self.least():
             raise ConfigError(
                 f"a ResNet with downs={self.downs} mirrors the borders of maps of at least 2x2, {height}x{width} pictures "
                 "leave less; take fewer downs, padding=zeros or a larger data.resolution"
             )
+
+    def least(self) -> int:
+        """The smallest side whose borders can be mirrored at every layer."""
+        if self.padding == "zeros":
+            return 2**self.downs
+        return max(self.edge // 2 + 1, 2 ** (self.downs + bool(self.blocks)))
 
 
 def require_divisible(height: int, width: int, downs: int, name: str) -> None:

@@ -68,6 +68,18 @@ def test_levels_fit_themselves_to_both_sides():
         unet(height=48, picture_width=64, levels=5, width=1).require_size(48, 64)
 
 
+def test_paper_preset_has_the_papers_networks_and_game():
+    gan = build("experiment=pix2pix_paper", "data.root=x", device="meta")
+    assert parameters(gan.generator) == 54_413_955 + 64 * 16 * (gan.classes_of_maps - 3)
+    assert parameters(gan.discriminator) == 2_768_705 + 64 * 16 * (gan.classes_of_maps - 3)
+    assert gan.weights == {
+        "generator": {"adversarial": 1.0, "l1": 100.0},
+        "discriminator": {"real": 0.5, "fake": 0.5},
+    }
+    assert gan.batch_statistics and gan.update == "alternating"
+    assert validate(compose(["experiment=pix2pix_paper", "data.root=x"]))["data"]["batch_size"] == 1
+
+
 @pytest.mark.parametrize("overrides", [[], PICTURES, ["data.width=64"]])
 def test_label_maps_and_pictures_of_any_shape_play_a_round(overrides):
     gan = build("model=pix2pix", *SMALL, *overrides)
@@ -125,6 +137,12 @@ def test_book_discriminator_ends_in_one_logit_a_picture():
         logits, features = network(torch.empty(2, 3, 32, 64))
     assert logits.shape == (2,)
     assert [tuple(x.shape[1:]) for x in features] == [(16, 32, 64), (32, 16, 32), (64, 8, 16), (128, 4, 8)]
+
+
+def test_book_preset_plays_and_keeps_half_of_its_input():
+    gan = build("experiment=book_5_i2i", "data.resolution=32")
+    assert gan.generator.network.output == "mean"
+    check_a_round(gan, gan.prepare_batch(batch_of(gan)))
 
 
 @pytest.mark.parametrize(

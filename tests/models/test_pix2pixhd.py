@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from gan_zoo.config import compose, validate
 from gan_zoo.models.pix2pixhd import CoarseToFine, MultiScaleDiscriminator, Stages, feature_distance
 from gan_zoo.nn.label_maps import regions
 from gan_zoo.nn.perceptual import TAPS, WEIGHTS, VGGDistance, vgg_distance
@@ -116,6 +117,26 @@ def test_each_stage_trains_its_own_part():
         "enhancer": {"enhancer", "head", "encoder"},
         "both": {"whole", "enhancer", "head", "encoder"},
     }
+
+
+def test_paper_preset_has_the_papers_networks_stages_and_weights():
+    gan = build("experiment=pix2pixhd_paper", "data.root=x", device="meta")
+    head, styled = 64 * 3 * 49 + 3, 182_871_171
+    assert parameters(gan.generator.network) == styled + head and parameters(gan.generator.encoder) == 788_803
+    assert parameters(gan.discriminator) == 8_404_803
+    assert gan.batch_plan(0) == (1, 512) and gan.batch_plan(595_000) == (1, 1024)
+    assert [gan.schedule.at(s) for s in (594_999, 595_000, 624_750)] == ["coarse", "enhancer", "both"]
+    rate = create(gan.optimizer_settings["generator"]["lr"])
+    assert [rate(s) for s in (0, 446_250, 595_000, 818_125)] == [
+        2e-4,
+        pytest.approx(1e-4),
+        2e-4,
+        pytest.approx(1e-4),
+    ]
+    weights = {"adversarial": 1.0, "feature_matching": 10.0, "perceptual": 10.0}
+    assert gan.weights == {"generator": weights, "discriminator": {"real": 0.5, "fake": 0.5}}
+    assert gan.update == "simultaneous" and gan.vgg == "download"
+    validate(compose(["experiment=pix2pixhd_paper", "data.root=x"]))
 
 
 # ---- coarse to fine ----------------------------------------------------------------------------------------
