@@ -402,6 +402,11 @@ class GAN(LightningModule, metaclass=_Assembled):
             self.observations[f"{player}/total"] = total.detach()
         return total
 
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Of pictures and feature maps."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
     def _complete_batch(self, batch: Batch) -> Batch:
         batch = self.prepare_batch(batch)
         if self.channels_last and batch["real"].dim() == 4:

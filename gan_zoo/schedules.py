@@ -59,12 +59,30 @@ def staged(value: float, factors: list[float], starts: list[int], ramp: int = 0)
     return at
 
 
+def restarted(value: float, stages: list[list[int]]) -> Schedule:
+    """Stages [held, falling], one after the other: `value` for `held` samples, then a line to 0 over `falling`; 0 after the last.
+
+    pix2pixHD's: [[100 epochs, 100 epochs], [50 epochs, 50 epochs]].
+    """
+    if not stages or any(len(stage) != 2 or min(stage) < 0 or sum(stage) == 0 for stage in stages):
+        raise ConfigError(f"schedule restarted: stages are [held, falling] numbers of samples, got {stages}")
+
+    def at(samples: int) -> float:
+        for held, falling in stages:
+            if samples < held + falling:
+                return value if samples < held else value * (1 - (samples - held) / falling)
+            samples -= held + falling
+        return 0.0
+
+    return at
+
+
 def warm_up(value: float, length: int, start: int = 0) -> Schedule:
     """From 0 at `start` to `value` over `length` samples."""
     return linear(0.0, value, length, start)
 
 
-_FUNCTIONS = (constant, linear, cosine, exponential, staircase, inverse_time, warm_up, staged)
+_FUNCTIONS = (constant, linear, cosine, exponential, staircase, inverse_time, warm_up, staged, restarted)
 _BY_NAME = {f.__name__: f for f in _FUNCTIONS}
 
 

@@ -94,6 +94,7 @@ def summary(
         "generator_steps": gan.generator_steps,
         "figures": dict(sorted((figures or {}).items())),
         "parameters": {player: trainable(getattr(gan, player)) for player in PLAYERS},
+        "weights": gan.weights,
         "wall_seconds": round(seconds, 3),
         "images_per_second": round(gan.samples_seen / seconds, 1) if seconds and gan.samples_seen else None,
         "seed": config["seed"],
@@ -221,7 +222,7 @@ def _real_pair(data: DataModule | None, gan: GAN) -> Batch | None:
     """Two prepared real samples, where there are data."""
     if not isinstance(data, DataModule):
         return None
-    with undisturbed(gan), torch.no_grad():
+    with undisturbed(gan), torch.no_grad(), _grown_up(gan):
         batch = data.train_set().__getitems__([(0, 0, data.resolution)] * 2)
         return gan.prepare_batch({key: value.to(gan.device) for key, value in batch.items()})
 
