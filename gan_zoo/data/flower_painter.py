@@ -70,7 +70,7 @@ def heart(start: float, w: float) -> Outline:
         a, b = (u - np.float32(0.7)) / lobe, (np.abs(v) - np.float32(0.54 * w)) / np.float32(0.5 * w)
         length = np.sqrt(a * a + b * b) + np.float32(1e-4)
         slope = np.sqrt((a / lobe) ** 2 + (b / np.float32(0.5 * w)) ** 2) + np.float32(1e-4)
-        cone = np.abs(v) - np.minimum((u - start) * np.float32(w * 1.45), np.float32(0.86 * w))
+        cone = np.abs(v) - np.minimum((u - start) * np.float32(w * 1.9), np.float32(0.95 * w))
         cone = np.maximum(cone * np.float32(0.85), u - np.float32(0.72))
         return np.minimum((length - 1) * length / slope, cone)
 
@@ -83,7 +83,7 @@ def ruffled(start: float, w: float) -> Outline:
 
     def distance(u: Array, v: Array) -> Array:
         angle = np.arctan2(v / np.float32(w), (u - centre) * np.float32(2))
-        return egg(u, v) + np.float32(0.04) * (1 - np.cos(9 * angle))
+        return egg(u, v) + np.float32(0.033) * (1 - np.cos(9 * angle))
 
     return distance
 
@@ -218,7 +218,7 @@ def _bud(canvas: Canvas, flower: Flower) -> None:
     colour = _petal_colour(flower)
     for lean, dark in ((-0.28, 0.18), (0.28, 0.1), (0.0, 0.0)):
         place = _Place(x, y + 0.08, 0.5, -np.pi / 2 + lean)
-        canvas.paint(place.shape(lens(0, 0.26)), mixed(colour, _shade(colour), dark * 3), place.box(0.35))
+        canvas.paint(place.shape(lens(0, 0.26)), mixed(colour, shaded(colour), dark * 3), place.box(0.35))
     for lean in (-0.5, 0.0, 0.5):
         place = _Place(x, y + 0.12, 0.26, -np.pi / 2 + lean)
         canvas.paint(place.shape(lens(0, 0.24)), mixed(rgb(LEAF), LEAF_DARK, 0.3), place.box(0.3))
@@ -229,7 +229,7 @@ def _petal_colour(flower: Flower) -> Array:
     return mixed(colour, "#FFFFFF" if flower.light > 0 else "#000000", abs(flower.light))
 
 
-def _shade(colour: Array) -> Array:
+def shaded(colour: Array) -> Array:
     """The colour in shadow: darker and no greyer; white becomes a light violet grey."""
     return mixed(colour * colour * np.float32(0.9), "#5A5480", 0.12)
 
@@ -245,7 +245,7 @@ def _blossom(canvas: Canvas, flower: Flower, random: np.random.Generator) -> Non
         turn = flower.turn + 2 * np.pi * (order + 0.12 * (angle - 0.5)) / number
         radius = flower.radius * (0.95 + 0.05 * length)
         place = _Place(flower.x, flower.y, radius, turn, flower.squash, flower.tilt)
-        _petal(canvas, place, outline, mixed(colour, _shade(colour), 0.14 * tone), edge)
+        _petal(canvas, place, outline, mixed(colour, shaded(colour), 0.14 * tone), edge)
     _stamens(canvas, flower, colour)
     _centre(canvas, flower)
 
@@ -253,7 +253,7 @@ def _blossom(canvas: Canvas, flower: Flower, random: np.random.Generator) -> Non
 def _petal(canvas: Canvas, place: _Place, outline: Outline, colour: Array, edge: str) -> None:
     """Shadow on what lies below, ground, dark base, light tip, vein, coloured edge."""
     box = place.box(0.66)
-    shape, shade = place.shape(outline), _shade(colour)
+    shape, shade = place.shape(outline), shaded(colour)
     shadow = lambda x, y: shape(x, y) - np.float32(0.02)  # noqa: E731
     canvas.paint(shadow, mixed(shade, "#000000", 0.35), box, soft=0.09, opacity=0.5)
     ground = canvas.cover(shape, box)
@@ -261,7 +261,7 @@ def _petal(canvas: Canvas, place: _Place, outline: Outline, colour: Array, edge:
     tinted = rgb(EDGE_COLOURS[edge]) if edge != "none" else colour
     canvas.lay(rows, columns, ground, tinted, None)
     if edge != "none":
-        inner = canvas.cover(lambda x, y: shape(x, y) + np.float32(0.075) * place.scale, box, soft=0.03)
+        inner = canvas.cover(lambda x, y: shape(x, y) + np.float32(0.058) * place.scale, box, soft=0.03)
         canvas.lay(rows, columns, inner, colour, None)
     x, y = canvas.x[:, columns], canvas.y[rows]
     (a, b), (c, d) = place.inverse

@@ -17,10 +17,13 @@ from gan_zoo.data.drawn import DrawnOnce
 from gan_zoo.data.flower_attributes import CHOICES, CLASSES, UNSEEN_CLASSES, Flower, class_name, sample
 from gan_zoo.data.flower_grammar import describe, vocabulary
 from gan_zoo.data.flower_painter import paint
+from gan_zoo.data.flower_reader import read_attributes
 from gan_zoo.data.image_data import Loaded, Rows
 from gan_zoo.data.pyramid import shrink, with_channels
 from gan_zoo.data.stream import BatchDataset
 from gan_zoo.schema import ConfigError
+
+__all__ = ["Flowers", "draw", "read_attributes"]
 
 FIRST_HELD_OUT, FIRST_UNSEEN = 2**40, 2**41  # numbers of flowers that no `size` reaches
 DRAWN_AT_LEAST = 64  # px; smaller pictures are box-filtered from this, because thin lines need it
