@@ -98,7 +98,7 @@ def petal_outline(shape: str, number: int, width: float) -> Outline:
     if shape == "heart-shaped":
         return heart(0.06, room * width)
     if shape == "narrow":
-        return oval(0.05, min(0.2, room * 0.6) * width, 0.5)
+        return oval(0.05, min(0.22, room * 0.62) * width, 0.5)
     return ruffled(0.06, room * 1.08 * width)
 
 
@@ -217,10 +217,10 @@ def _bud(canvas: Canvas, flower: Flower) -> None:
     )
     colour = _petal_colour(flower)
     for lean, dark in ((-0.28, 0.18), (0.28, 0.1), (0.0, 0.0)):
-        place = _Place(x, y + 0.08, 0.5, -np.pi / 2 + lean)
+        place = _Place(x, y + 0.08, 0.42, -np.pi / 2 + lean)
         canvas.paint(place.shape(lens(0, 0.26)), mixed(colour, shaded(colour), dark * 3), place.box(0.35))
     for lean in (-0.5, 0.0, 0.5):
-        place = _Place(x, y + 0.12, 0.26, -np.pi / 2 + lean)
+        place = _Place(x, y + 0.1, 0.22, -np.pi / 2 + lean)
         canvas.paint(place.shape(lens(0, 0.24)), mixed(rgb(LEAF), LEAF_DARK, 0.3), place.box(0.3))
 
 
