@@ -17,6 +17,7 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor
 
+from gan_zoo.data.caption_embeddings import read_embeddings
 from gan_zoo.data.image_data import ImageData, Rows
 from gan_zoo.data.pyramid import Store, columns, draws, shrink
 from gan_zoo.data.stream import BatchDataset, Key
@@ -272,6 +273,7 @@ class CaptionData(ImageData):
         caption_length: PositiveInt | None,
         captions_averaged: PositiveInt,
         sampling: Literal["items", "classes"],
+        embeddings: str | None,
         **stream: Any,
     ) -> None:
         super().__init__(**stream)
@@ -284,7 +286,7 @@ class CaptionData(ImageData):
                 f"data.sampling=classes needs classes, {self.name} has none: set data.sampling=items"
             )
         self.unit, self._caption_length = unit, caption_length
-        self.captions_averaged, self.sampling = captions_averaged, sampling
+        self.captions_averaged, self.sampling, self.embeddings = captions_averaged, sampling, embeddings
 
     @abstractmethod
     def texts_of(self) -> list[list[str]]:
@@ -339,7 +341,7 @@ class CaptionData(ImageData):
 
     def embedded(self, texts: list[str]) -> Tensor | None:
         """float [captions, E] of all captions in order; None where none were computed."""
-        return None
+        return None if self.embeddings is None else read_embeddings(self.embeddings, texts)[0]
 
     def captioned(self, rows: Rows, **how: Any) -> CaptionedPictures:
         labels = self.loaded.labels
