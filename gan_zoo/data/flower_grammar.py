@@ -159,6 +159,7 @@ def _article(adjective: str, following: str) -> str:
 
 # ---- what a caption asks for -----------------------------------------------------------------------
 
+ASKED = ("petal_colour", "petal_shape", "petal_number", "centre_colour", "edge_colour")
 _PART = {
     **dict.fromkeys(("petal", "petals", "flower", "flowers", "blossom", "bloom"), "petal"),
     **dict.fromkeys(("centre", "center", "disc", "eye", "middle"), "centre"),

@@ -15,7 +15,7 @@ from torch import Tensor
 from gan_zoo.data.captions import CaptionData
 from gan_zoo.data.drawn import DrawnOnce
 from gan_zoo.data.flower_attributes import CHOICES, CLASSES, UNSEEN_CLASSES, Flower, class_name, sample
-from gan_zoo.data.flower_grammar import describe, vocabulary
+from gan_zoo.data.flower_grammar import ASKED, asked, describe, vocabulary
 from gan_zoo.data.flower_painter import paint
 from gan_zoo.data.flower_reader import read_attributes
 from gan_zoo.data.image_data import Loaded, Rows
@@ -102,6 +102,12 @@ class Flowers(CaptionData):
 
     def texts_of(self) -> list[list[str]]:
         return [[describe(flower, number) for number in range(self.captions)] for flower in self.flowers]
+
+    def asked(self, captions: Sequence[str]) -> dict[str, Tensor]:
+        """What captions ask for: petal colour, shape and number, centre and edge colour, int64 [N] each, indices into CHOICES; -1
+        where a caption does not say it."""
+        found = [asked(caption) for caption in captions]
+        return {name: torch.tensor([one.get(name, -1) for one in found], dtype=torch.int64) for name in ASKED}
 
     def words(self) -> list[str]:
         return vocabulary()
