@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,13 @@ from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from gan_zoo.data.captions import CaptionData
-from gan_zoo.data.drawn import DrawnOnce
+from gan_zoo.data.drawn import DrawnOnce, Shape, in_chunks, on_disk
 from gan_zoo.data.flower_attributes import CHOICES, CLASSES, UNSEEN_CLASSES, Flower, class_name, sample
 from gan_zoo.data.flower_grammar import ASKED, asked, describe, vocabulary
 from gan_zoo.data.flower_painter import paint
 from gan_zoo.data.flower_reader import read_attributes
 from gan_zoo.data.image_data import Loaded, Rows
-from gan_zoo.data.pyramid import shrink, with_channels
+from gan_zoo.data.pyramid import MappedPictures, shrink, with_channels
 from gan_zoo.data.stream import BatchDataset
 from gan_zoo.schema import ConfigError
 
@@ -43,7 +45,8 @@ class Flowers(CaptionData):
     petal shape is never trained on.
 
     garden_seed: which garden; pictures and captions do not depend on `seed`. captions: how many are known of each flower.
-    A class is a pair of petal colour and petal shape: 40, of which 8 are unseen. Pictures are drawn when first asked for.
+    A class is a pair of petal colour and petal shape: 40, of which 8 are unseen. Pictures are
+    drawn when first asked for; cache: a folder for a copy on disk of all of them, drawn once, or null.
     """
 
     def __init__(
@@ -91,7 +94,26 @@ class Flowers(CaptionData):
         rows = np.arange(len(self.flowers))
         shape = (len(rows), self.channels, self.resolution, self.resolution)
         held_out = rows[self.size : self.size + self.held_out]
-        return Loaded(DrawnOnce(self._drawn, shape), rows[: self.size], held_out, labels)
+        return Loaded(self._store(shape), rows[: self.size], held_out, labels)
+
+    def _store(self, shape: Shape) -> DrawnOnce | MappedPictures:
+        if self.cache is None:
+            return DrawnOnce(self._drawn, shape)
+        style = hashlib.sha256(draw([sample(0, number) for number in range(8)], 64).numpy().tobytes())
+        words = (
+            style.hexdigest()[:8],
+            self.garden_seed,
+            self.size,
+            self.held_out,
+            self.unseen,
+            f"{shape[-1]}x{shape[1]}",
+        )
+        folder = Path(self.cache).expanduser() / "-".join(["flowers", *map(str, words)])
+        return on_disk(folder, shape, self._chunks, "flowers")
+
+    def _chunks(self) -> Iterator[Tensor]:
+        for rows in in_chunks(len(self.flowers), self.resolution, "flowers"):
+            yield self._drawn(np.array(rows))
 
     def _drawn(self, rows: Rows) -> Tensor:
         return with_channels(draw([self.flowers[row] for row in rows], self.resolution), self.channels)
