@@ -131,7 +131,7 @@ class CaptionedPictures:
 
     rows: int64 [items]. classes: class of every *row*, or None. averaged: how many captions the embedding is the mean of,
     drawn with replacement (Reed et al. 2016: 4). flip: mirror with probability 1/2. crop: side of the random square that is
-    cut out, in pixels of the store; None takes all.
+    cut out, in pixels of the store; None takes all. centred: it is cut out of the middle.
     """
 
     def __init__(
@@ -144,10 +144,11 @@ class CaptionedPictures:
         averaged: int = 1,
         flip: bool = False,
         crop: int | None = None,
+        centred: bool = False,
         seed: int = 0,
     ) -> None:
         self.store, self.rows, self.table, self.classes = store, rows, table, classes
-        self.averaged, self.flip, self.crop, self.seed = averaged, flip, crop, seed
+        self.averaged, self.flip, self.crop, self.centred, self.seed = averaged, flip, crop, centred, seed
         labels = np.zeros(len(rows), np.int64) if classes is None else classes[rows]
         self.present, group = np.unique(labels, return_inverse=True)  # classes that there are
         self.members = np.argsort(group, kind="stable")  # items sorted by class
@@ -183,26 +184,29 @@ class CaptionedPictures:
         return batch
 
     def _pictures(self, rows: Rows, index: Rows, epoch: Rows, resolution: int) -> Tensor:
-        if self.crop is None:
-            pictures = self.store.take(rows, resolution)
-        else:
-            whole = self.store.take(rows, self.store.resolution)
-            room = np.uint64(self.store.resolution - self.crop + 1)
-            top, left = (
-                (draws(self.seed, epoch, index, stream=_CROP + axis) % room).astype(np.int64)
-                for axis in (0, 1)
-            )
-            cut = [
-                picture[:, y : y + self.crop, x : x + self.crop]
-                for picture, y, x in zip(whole, top.tolist(), left.tolist(), strict=True)
-            ]
-            pictures = shrink(torch.stack(cut), resolution)
+        whole = self.crop is None
+        pictures = self.store.take(rows, resolution) if whole else self._cut(rows, index, epoch, resolution)
         if self.flip:
             chosen = torch.from_numpy(
                 np.flatnonzero(draws(self.seed, epoch, index, stream=0) >> np.uint64(63))
             )
             pictures[chosen] = pictures[chosen].flip(-1)
         return pictures
+
+    def _cut(self, rows: Rows, index: Rows, epoch: Rows, resolution: int) -> Tensor:
+        """A square of each picture, where (seed, epoch, index) say."""
+        side = self.crop or self.store.resolution
+        room = self.store.resolution - side
+        corners = np.full((2, len(rows)), room // 2)
+        if not self.centred:
+            words = np.stack([draws(self.seed, epoch, index, stream=_CROP + axis) for axis in (0, 1)])
+            corners = (words % np.uint64(room + 1)).astype(np.int64)
+        whole = self.store.take(rows, self.store.resolution)
+        cut = [
+            picture[:, y : y + side, x : x + side]
+            for picture, (y, x) in zip(whole, corners.T.tolist(), strict=True)
+        ]
+        return shrink(torch.stack(cut), resolution)
 
     def _captions(self, rows: Rows, index: Rows, epoch: Rows, stream: int) -> Rows:
         """`averaged` captions of each row, [N, averaged]; the first is the one whose words are shown."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gan_zoo.data.captions import words_of
 from gan_zoo.data.flower_attributes import CHOICES, PETAL_COLOURS, Flower
 
 # Per choice, the ways to say it; each is equally likely.
@@ -72,12 +73,6 @@ SHORT = (
     "{an_adjective} {colour} {flower} with {uncoloured}{rim}{more}{where}",
 )
 ADJECTIVES = ("a", "a", "a bright", "a pretty", "a single", "one")
-WORD = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
-
-
-def words_of(caption: str) -> list[str]:
-    """Lower-case words, 'heart-shaped' one of them; punctuation is dropped."""
-    return WORD.findall(caption.lower())
 
 
 def vocabulary() -> list[str]:
