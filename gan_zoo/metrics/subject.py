@@ -285,7 +285,8 @@ def subject_of(
 ) -> Subject:
     """n samples of `gan` beside at most `reals` training and held-out reals of its data; pictures at the fakes' side.
 
-    features: None is what suits the data (see `features_of`). embed: pictures and captions into one space. options: further fields of Subject.
+    features: None is what suits the data (see `features_of`). embed: pictures and captions into one space.
+    options: further fields of Subject.
     """
     paired = bool(gan.conditioned_on)
     n = min(n, reals, len(data.held_out_set())) if paired else n
