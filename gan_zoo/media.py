@@ -135,15 +135,27 @@ def as_image(picture: Picture) -> Image.Image:
     return Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
 
 
+def captioned(
+    samples: Tensor, real: Tensor | None, columns: int | None, inputs: dict[str, Any] | None
+) -> Picture:
+    """Samples with their captions, `inputs["captions"]`, and the pictures that these describe; a plain grid without them."""
+    if inputs is None or "captions" not in inputs:
+        return grid(samples, columns)
+    from gan_zoo.caption_sheet import caption_sheet
+
+    return caption_sheet(samples, inputs["captions"], real, columns)
+
+
 class Medium(NamedTuple):
     """How samples of a modality are shown: render(samples, real, columns, inputs), then encode to bytes.
 
-    real: real ones in the same order, or None; inputs: what the samples were made from, on the wire, or None.
+    real: real ones in the same order, or None; inputs: what the samples were made from, on the wire, or None; captions
+    stand in it as strings, under "captions".
     """
 
     suffix: str
     samples: int  # how many make a good view
-    render: Callable[[Any, Any, int | None, dict[str, Tensor] | None], Any]
+    render: Callable[[Any, Any, int | None, dict[str, Any] | None], Any]
     encode: Callable[[Any], bytes]
 
 
@@ -156,7 +168,7 @@ MEDIA: dict[str, Medium] = {
         lambda samples, real, columns, inputs: grid(*pair_view.in_rows(samples, real, inputs)),
         png,
     ),
-    "captioned": _GRID,
+    "captioned": Medium(".png", 16, lambda *shown: captioned(*shown), png),
     "points": Medium(".png", 2000, lambda samples, real, columns, inputs: scatter(samples, real), png),
     "text": Medium(".txt", 64, lambda samples, real, columns, inputs: lines(samples), str.encode),
 }
@@ -178,7 +190,7 @@ def save(
     *,
     real: Any = None,
     columns: int | None = None,
-    inputs: dict[str, Tensor] | None = None,
+    inputs: dict[str, Any] | None = None,
 ) -> Path:
     """Writes samples as `stem` + the suffix of their modality; returns the path."""
     medium = medium_of(modality)

@@ -63,6 +63,7 @@ class Pictures(Watcher):
             self._last_regular = self._last = -1
         self.medium = media.medium_of(data.modality)
         self.view = view_of(gan, data, self.n or self.medium.samples, self.seed)
+        self.told = told(data, self.view.inputs)
         with undisturbed(gan):
             self.real = real_samples(gan, data, self.view, self.seed)
         if trainer.is_global_zero:
@@ -121,7 +122,7 @@ class Pictures(Watcher):
             gan.readable(samples),
             None if behind is None else gan.readable(behind),
             self.view.columns,
-            self.view.inputs,
+            self.told,
         )
         stem = f"{gan.samples_seen:010d}" if name == "samples" else name
         media.publish(self._path(stem), self.medium.encode(content))
@@ -159,6 +160,13 @@ def view_of(gan: GAN, data: DataModule, n: int, seed: int) -> View:
     if latent is not None:
         latent = latent.repeat(len(shown), *[1] * (latent.dim() - 1))
     return View(len(shown) * columns, columns, shown.repeat_interleave(columns), latent)
+
+
+def told(data: DataModule, inputs: Batch | None) -> dict[str, Any] | None:
+    """What samples are made from, with the captions as strings where there are some."""
+    if inputs is None or "tokens" not in inputs or not hasattr(data, "decode"):
+        return inputs
+    return {**inputs, "captions": data.decode(inputs["tokens"])}
 
 
 def real_samples(gan: GAN, data: DataModule, view: View, seed: int) -> Tensor:

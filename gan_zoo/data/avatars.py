@@ -5,29 +5,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import NonNegativeInt, PositiveInt
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from gan_zoo.data.avatar_attributes import CHOICES, Avatar, sample
 from gan_zoo.data.avatar_painter import EYE_Y, GAP, VIEW, paint
 from gan_zoo.data.drawing import Box
+from gan_zoo.data.drawn import in_chunks, on_disk
 from gan_zoo.data.image_data import ImageData, Loaded
-from gan_zoo.data.pyramid import MappedPictures, MemoryPictures, halvings, shrink, with_channels
-from gan_zoo.schema import ConfigError, DataError
+from gan_zoo.data.pyramid import MappedPictures, MemoryPictures, shrink, with_channels
+from gan_zoo.schema import ConfigError
 
 Label = Literal[
     "skin",
@@ -118,7 +115,7 @@ class Avatars(ImageData):
     def _store(self) -> MemoryPictures | MappedPictures:
         needed = len(self.avatars) * self.channels * self.resolution**2
         if self.cache is not None:
-            return self._mapped(Path(self.cache).expanduser(), needed * 4 // 3)
+            return self._mapped(Path(self.cache).expanduser())
         if needed > IN_MEMORY_BYTES:
             fitting = max(1, IN_MEMORY_BYTES * len(self.avatars) // needed - self.held_out)
             raise ConfigError(
@@ -129,65 +126,18 @@ class Avatars(ImageData):
 
     def _chunks(self) -> Iterator[Tensor]:
         """All pictures in order, uint8 [n, C, R, R] at a time."""
-        count = max(16, min(512, 2**24 // self.resolution**2))
-        console = Console(stderr=True)
-        starts = range(0, len(self.avatars), count)
-        what = f"drawing {len(self.avatars):,} avatars"
-        for start in track(starts, what, console=console, transient=True, disable=not console.is_terminal):
-            yield with_channels(draw(self.avatars[start : start + count], self.resolution), self.channels)
+        for rows in in_chunks(len(self.avatars), self.resolution, "avatars"):
+            yield with_channels(draw(self.avatars[rows.start : rows.stop], self.resolution), self.channels)
 
-    def _mapped(self, parent: Path, needed: int) -> MappedPictures:
+    def _mapped(self, parent: Path) -> MappedPictures:
         """The pictures and their halvings, one file a side, in a folder named by what they are."""
         style = hashlib.sha256(
             draw([sample(0, number) for number in range(8)], 64).numpy().tobytes()
         ).hexdigest()[:8]
         words = (style, self.drawing_seed, self.size, self.held_out, f"{self.resolution}x{self.channels}")
         folder = parent / "-".join(["avatars", *map(str, words)])
-        if not folder.is_dir():
-            self._write(parent, folder, needed)
-        try:
-            return MappedPictures(folder, self.resolution)
-        except (OSError, ValueError) as error:
-            raise DataError(
-                folder, f"the drawn avatars cannot be read ({error}); delete this folder and start again"
-            ) from error
-
-    def _write(self, parent: Path, folder: Path, needed: int) -> None:
-        """Written beside the place and moved there when whole; of two processes the first to end wins."""
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-            if needed > (free := shutil.disk_usage(parent).free):
-                raise DataError(
-                    parent,
-                    f"drawing the avatars needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; "
-                    "set data.cache to another disk, or choose a smaller data.size",
-                )
-            with tempfile.TemporaryDirectory(prefix="unfinished-", dir=parent) as unfinished:
-                self._write_levels(Path(unfinished) / "whole")
-                if not folder.is_dir():
-                    (Path(unfinished) / "whole").replace(folder)
-        except OSError as error:
-            if not folder.is_dir():
-                raise DataError(
-                    folder, f"the drawn avatars cannot be written: {error.strerror}; set data.cache"
-                ) from error
-
-    def _write_levels(self, folder: Path) -> None:
-        folder.mkdir()
-        files: dict[int, BinaryIO] = {}
-        try:
-            for chunk in self._chunks():
-                for level in halvings(chunk):
-                    side = level.shape[-1]
-                    if side not in files:
-                        files[side] = (folder / f"{side}.npy").open("wb")
-                        shape = (len(self.avatars), self.channels, side, side)
-                        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-                        np.lib.format.write_array_header_1_0(files[side], header)
-                    files[side].write(level.contiguous().numpy().data)
-        finally:
-            for file in files.values():
-                file.close()
+        shape = (len(self.avatars), self.channels, self.resolution, self.resolution)
+        return on_disk(folder, shape, self._chunks, "avatars")
 
 
 # Where an attribute shows, whatever the others are: boxes of the plane, of which the mean colour is taken.

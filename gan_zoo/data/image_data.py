@@ -60,11 +60,14 @@ class ImageData(DataModule):
     classes: 0 gives the pictures without labels; otherwise it must be what the data have.
     """
 
+    MODALITY = "image"
+
     def __init__(self, *, resolution: int, channels: int, modality: str, **stream: Any) -> None:
         super().__init__(resolution=resolution, channels=channels, modality=modality, **stream)
-        if modality != "image":
+        if modality != self.MODALITY:
             raise ConfigError(
-                f"{type(self).__name__} holds single pictures: data.modality must be image, got {modality}"
+                f"{type(self).__name__} holds {'single ' if self.MODALITY == 'image' else 'captioned '}pictures: "
+                f"data.modality must be {self.MODALITY}, got {modality}"
             )
         if channels not in MODES:
             raise ConfigError(f"data.channels must be 1 (grey), 3 (RGB) or 4 (RGBA), got {channels}")

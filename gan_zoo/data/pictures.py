@@ -12,6 +12,7 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
@@ -59,6 +60,7 @@ class Reading:
 
     size: (width, height) that every file must have, None for any. box: (left, top, right, bottom) cut out in
     place of the centre square. enlarge: pictures smaller than `resolution` are enlarged, otherwise refused.
+    stretch: the whole picture is brought to a square, its aspect ratio not kept.
     background: red, green, blue under transparent parts. max_pixels: width x height at most, from the header.
     """
 
@@ -70,6 +72,7 @@ class Reading:
     size: tuple[int, int] | None = None
     box: tuple[int, int, int, int] | None = None
     max_pixels: int = 64_000_000
+    stretch: bool = False
 
     def __post_init__(self) -> None:
         if self.channels not in MODES:
@@ -81,7 +84,17 @@ class Reading:
 
     def __call__(self, path: Path) -> npt.NDArray[np.uint8]:
         """The picture; DataError(path, reason) if the file cannot be used, whatever is wrong with it."""
-        array = np.asarray(_attempt(path, lambda: self._fit(_decode(path, self), path)))
+        return self._array(_attempt(path, lambda: self._fit(_decode(path, self), path)))
+
+    def of_bytes(self, content: bytes, place: Path) -> npt.NDArray[np.uint8]:
+        """The picture that a file's content is; `place` is what errors name."""
+        return self._array(
+            _attempt(place, lambda: self._fit(_opened(BytesIO(content), place, content[:16], self), place))
+        )
+
+    @staticmethod
+    def _array(picture: Image.Image) -> npt.NDArray[np.uint8]:
+        array = np.asarray(picture)
         return np.ascontiguousarray(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))
 
     def whole(self, path: Path) -> Image.Image:
@@ -94,8 +107,8 @@ class Reading:
             raise data_error(path, f"is {width} x {height}, wanted {self.size[0]} x {self.size[1]}")
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
-        box = self.box or (left, top, left + side, top + side)
-        side = box[2] - box[0]
+        box = self.box or ((0, 0, width, height) if self.stretch else (left, top, left + side, top + side))
+        side = min(box[2] - box[0], box[3] - box[1])
         if side < self.resolution and not self.enlarge:
             raise data_error(
                 path,
@@ -149,16 +162,20 @@ def _decode(path: Path, how: Reading) -> Image.Image:
         raise data_error(path, "is not a regular file")
     if status.st_size == 0:
         raise data_error(path, "is empty (0 bytes)")
+    with path.open("rb") as file:
+        beginning = file.read(16)
+    return _opened(path, path, beginning, how)
+
+
+def _opened(source: Path | BytesIO, path: Path, beginning: bytes, how: Reading) -> Image.Image:
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(source, formats=FORMATS) as image:
             _check_pixels(image.width * image.height, how.max_pixels, path)
             image.load()
             # Pillow turns a TIFF whose white is zero (tag 262) only when it has 8 bits
             inverted = getattr(image, "tag_v2", {}).get(262) == 0
             return _in_mode(_in_eight_bits(ImageOps.exif_transpose(image), path, inverted), how)
     except UnidentifiedImageError as error:
-        with path.open("rb") as file:
-            beginning = file.read(16)
         wanted = ", ".join(FORMATS)
         raise data_error(path, f"is none of {wanted}; it begins with {beginning!r}") from error
     except Image.DecompressionBombError as error:

@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from gan_zoo.data.avatars import READ_FROM, Avatars, read_attributes
+from gan_zoo.data.captions import CaptionData
 from gan_zoo.data.images import Digits, StackedDigits
 from gan_zoo.data.stream import BatchDataset, DataModule
 from gan_zoo.data.toy import Mixture, Triangles
 from gan_zoo.gan import GAN, Judgement
 from gan_zoo.metrics import digits_classifier, structural
+from gan_zoo.metrics.captions import Embed, Told
 from gan_zoo.metrics.distances import nearest
 from gan_zoo.metrics.features import Features, digits_features, extract, raw_pixels
 from gan_zoo.metrics.inputs import seeded
@@ -91,7 +93,7 @@ class Subject:
     features: what pictures are turned into; remember: how features of reals are taken (a cache may stand here).
     scorer: gives the probabilities of the Inception score, where truth.judge is not to. source: G, and discriminator:
     (samples, labels) -> its Judgement, where the trained players are at hand. paired: fake i was made from what
-    held-out real i was paired with. k, k_density: neighbours.
+    held-out real i was paired with. told: the captions that fakes were made from. k, k_density: neighbours.
     """
 
     train: Reals
@@ -111,6 +113,7 @@ class Subject:
     source: Source | None = None
     search: Search = SEARCH
     paired: bool = False
+    told: Told | None = None
     _views: dict[tuple[str, str], Tensor] = field(default_factory=dict, repr=False)
     _once: dict[str, Any] = field(default_factory=dict, repr=False)
     _of_model: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -160,6 +163,8 @@ class Subject:
             return self.scorer.name, self.scorer.sha256, self.scorer.resize
         if view in ("probabilities", "scored", "classes", "asked") and self.truth.judge:
             return self.truth.judge[:3]
+        if view in ("told", "unseen"):
+            return "attributes of flowers, read by a program", None, "area to 64"
         if view == "attributes":
             return "attributes read by the program", None, "none"
         return ("pixels" if self.pictures else "coordinates"), None, "none"
@@ -239,6 +244,12 @@ def _asked(subject: Subject, part: str) -> Tensor:
     return (subject.part("classes", part)[:, 0] == wanted).float()[:, None]
 
 
+def _told(subject: Subject) -> Told:
+    if subject.told is None:
+        raise ConfigError(f"the samples of data={subject.data} have no captions; leave out the metrics of them")
+    return subject.told
+
+
 VIEWS: dict[str, Callable[[Subject, str], Tensor]] = {
     "pairs": _pairs,
     "samples": lambda subject, part: subject.samples(part),
@@ -249,6 +260,12 @@ VIEWS: dict[str, Callable[[Subject, str], Tensor]] = {
     "attributes": _attributes,
     "classes": lambda subject, part: _judge(subject).classify(subject.samples(part))[:, None],
     "asked": _asked,
+    "told": lambda subject, part: _told(subject).right(part, subject.samples(part)),
+    "unseen": lambda subject, part: (
+        subject.part("told", "train") if part == "train" else _told(subject).unseen(part, len(subject.fake))
+    ),
+    "one_caption": lambda subject, part: _told(subject).repeated(part),
+    "matches": lambda subject, part: _told(subject).matches(part, subject.samples(part)),
 }
 
 
@@ -263,11 +280,13 @@ def subject_of(
     reals: int,
     seed: int = 0,
     features: Features | None = None,
+    embed: Embed | None = None,
     **options: Any,
 ) -> Subject:
     """n samples of `gan` beside at most `reals` training and held-out reals of its data; pictures at the fakes' side.
 
-    features: None is what suits the data (see `features_of`). options: further fields of Subject.
+    features: None is what suits the data (see `features_of`). embed: pictures and captions into one space.
+    options: further fields of Subject.
     """
     paired = bool(gan.conditioned_on)
     n = min(n, reals, len(data.held_out_set())) if paired else n
@@ -284,7 +303,8 @@ def subject_of(
     return Subject(
         train, held_out, fake, features or features_of(data, fake), data.modality, str(data.name),
         truth_of(data, resolution), asked, seed,
-        discriminator=None if paired else partial(judged, gan), source=source_of(gan), paired=paired, **options,
+        discriminator=None if paired else partial(judged, gan), source=source_of(gan), paired=paired,
+        told=Told(gan, data, seed, embed) if paired and isinstance(data, CaptionData) else None, **options,
     )  # fmt: skip
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from gan_zoo.metrics import generator_scores, scores
+from gan_zoo.metrics import captions, generator_scores, scores
+from gan_zoo.metrics.captions import ATTRIBUTES
 from gan_zoo.metrics.measures import (
     Meaning,
     Measure,
@@ -113,6 +114,18 @@ def _enough_neighbours(subject: Subject) -> bool:
     return fewest // 2 > max(subject.k, subject.k_density) + 1
 
 
+def _readable(subject: Subject) -> bool:
+    return subject.told is not None and subject.told.readable
+
+
+def _with_unseen(subject: Subject) -> bool:
+    return subject.told is not None and subject.told.has_unseen
+
+
+def _matched(subject: Subject) -> bool:
+    return subject.told is not None and subject.told.embed is not None
+
+
 def _tested(subject: Subject, real: Tensor, fake: Tensor) -> int:
     """Samples that the two-sample test keeps for testing."""
     n = min(len(real), len(fake))
@@ -153,6 +166,31 @@ MEASURES: dict[str, Measure] = {
         {"asked_class": Meaning(
             "class accuracy", False, "Samples that show the class the model was asked for, as the judge reads them.", SHARE)},
         _conditional, by_bootstrap(400), cheap=True),
+    "told_attributes": Measure(
+        "What the captions ask for", "told", captions.attribute_shares,
+        {name: Meaning(
+            name.replace("_", " "), False, "Samples that show what their caption asks for, of those where it asks.", SHARE)
+         for name in ATTRIBUTES},
+        _readable, by_bootstrap(400), cheap=True, details=captions.said),
+    "unseen_attributes": Measure(
+        "The same of pairs that were never trained on", "unseen", captions.unseen_shares,
+        {f"unseen_{name}": Meaning(
+            f"{name.replace('_', ' ')}, unseen", False, "Of captions whose pair of petal colour and shape is new.", SHARE)
+         for name in ATTRIBUTES},
+        _with_unseen, by_bootstrap(400), cheap=True),
+    "caption_variety": Measure(
+        "Variety under one caption", "one_caption", captions.caption_variety,
+        {"caption_variety": Meaning(
+            "variety under one caption", False,
+            "Distance of two samples of a caption over that of samples of two captions; 0: z is ignored. Floor: of a class.",
+            POSITIVE)},
+        lambda s: s.told is not None, by_bootstrap(200), cheap=True, floors=captions.variety_of_reals,
+        details=captions.variety_said),
+    "r_precision": Measure(
+        "Captions found again", "matches", captions.retrieval,
+        {"r_precision": Meaning(
+            "R-precision", False, "Samples whose caption the joint encoder ranks first of 100; 0.01 by chance.", SHARE)},
+        _matched, by_bootstrap(400), settings=lambda s: {"candidates": captions.CANDIDATES}),
     "frechet": Measure(
         "Fréchet distance", "features", scores.frechet,
         {"frechet_distance": Meaning(
@@ -217,7 +255,7 @@ MEASURES: dict[str, Measure] = {
         {"ssim": Meaning("SSIM", False, "Structural similarity of each sample and the true picture; 1: equal."),
          "psnr": Meaning("PSNR", False, "Of the same pairs, dB."),
          "sharpness": Meaning("sharpness", False, "Sharpness difference (Mathieu et al. 2016), dB; high: as sharp.")},
-        lambda s: s.paired and s.side >= 11, by_bootstrap(200), cheap=True, split="held_out", floors=no_floor),
+        lambda s: s.paired and s.told is None and s.side >= 11, by_bootstrap(200), cheap=True, split="held_out", floors=no_floor),
     "ms_ssim": Measure(
         "MS-SSIM diversity", "samples", scores.ms_ssim,
         {"ms_ssim": Meaning(
