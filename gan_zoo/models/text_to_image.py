@@ -251,9 +251,8 @@ class TextToImage(GAN):
         shared = self.settings.source == "captions" and not own
         self.encoder = self._encoder().requires_grad_(False) if shared else None
         self.conditioned_on = ("tokens",) if self.settings.source == "captions" else ("embedding",)
-        self.register_buffer(
-            "words", torch.zeros(self.settings.vocabulary, BYTES, dtype=torch.uint8), persistent=True
-        )
+        self.register_buffer("words", torch.zeros(self.settings.vocabulary, BYTES, dtype=torch.uint8))
+        self.register_buffer("caption_length", torch.zeros((), dtype=torch.int64))
         self._share_rejection()
         self._refuse_norms_under_penalty()
 
@@ -288,28 +287,31 @@ class TextToImage(GAN):
         """The words that the model knows, empty before it has seen its data."""
         return Vocabulary.restored(cast(Tensor, self.words))
 
-    def learn_words(self, entries: list[str]) -> None:
-        """Stores the words of the data with the model; ConfigError where it knows others already."""
-        known = self.vocabulary
-        if (
-            len(known)
-            and known.entries != Vocabulary.restored(Vocabulary(entries).stored(len(entries) + 1)).entries
-        ):
+    def learn_words(self, units: list[str], length: int) -> None:
+        """Stores the words of the data with the model, and how many a caption has; ConfigError where it knows others."""
+        stored = Vocabulary(units).stored(self.settings.vocabulary)
+        words = cast(Tensor, self.words)
+        if words.any() and not torch.equal(words.cpu(), stored):
             raise ConfigError(
-                f"the data's {len(entries)} words are not the {len(known)} that this model has learnt; train on the data that it "
-                f"began with, or start a new model"
+                f"the data's {len(units)} words are not the {len(self.vocabulary)} that this model has learnt; train it on the data "
+                f"that it began with, or start a new one"
             )
-        cast(Tensor, self.words).copy_(Vocabulary(entries).stored(self.settings.vocabulary))
+        words.copy_(stored)
+        cast(Tensor, self.caption_length).fill_(length)
+
+    def tokens(self, captions: list[str]) -> Tensor:
+        """Captions as int16 [N, L], as the data would give them; what is unknown is left out."""
+        return self.vocabulary.encode(captions, int(cast(Tensor, self.caption_length)))
 
     def on_fit_start(self) -> None:
-        entries = getattr(self.trainer.datamodule, "vocabulary", None)  # type: ignore[attr-defined]
-        if self.settings.source == "captions" and entries is not None:
-            self.learn_words(list(entries))
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if self.settings.source == "captions":
+            self.learn_words(list(data.vocabulary), int(data.caption_length))
         if self.settings.weights is not None and self.samples_seen == 0:
             self._begin_with(joint_embedding.read(self.settings.weights))
 
     def _begin_with(self, trained: joint_embedding.Trained) -> None:
-        trained.refuse_other(self.settings.encoder, self.settings.size, self.vocabulary.entries)
+        trained.refuse_other(self.settings.encoder, self.settings.size, self.vocabulary.units)
         players = (self.generator, self.discriminator, self.ema_generator)
         for encoder in (self.encoder, *(getattr(player, "encoder", None) for player in players)):
             if encoder is not None:

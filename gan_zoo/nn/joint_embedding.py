@@ -173,5 +173,5 @@ def read(path: str | Path) -> Trained:
 
 def networks(about: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
     """Both networks as `about` describes them, with new weights."""
-    text = sentences.create(len(about["vocabulary"]) + 1, size=about["size"], **about["encoder"])
+    text = sentences.create(len(about["vocabulary"]), size=about["size"], **about["encoder"])
     return text, PictureEncoder(size=about["size"], **about["picture"])
