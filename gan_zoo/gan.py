@@ -213,10 +213,6 @@ class GAN(LightningModule, metaclass=_Assembled):
         """What people are shown of samples [N, ...]: the samples, or for text the lines that they spell."""
         return samples
 
-    def readable_inputs(self, inputs: Batch) -> dict[str, Any]:
-        """What people are shown beside samples of what they were made from: the inputs, with `captions` where they spell any."""
-        return dict(inputs)
-
     # ---- what a variant may call ------------------------------------------------------------------------------------
 
     def score(self, sample: Tensor, batch: Batch) -> Judgement:

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
     from gan_zoo.gan import GAN
 
-View = Literal["grid", "interpolation", "arithmetic", "classes", "nearest"]
+View = Literal[
+    "grid", "interpolation", "arithmetic", "classes", "nearest", "captions", "caption_arithmetic", "style"
+]
 
 
 @command
 def main(
     *,
     run: str,
-    n: PositiveInt = 64,
+    n: PositiveInt | None = None,
     seed: NonNegativeInt = 0,
     view: View = "grid",
     condition: NonNegativeInt | list[NonNegativeInt] | None = None,
@@ -30,13 +32,19 @@ def main(
     plus: list[list[NonNegativeInt]] | None = None,
     minus: list[list[NonNegativeInt]] | None = None,
     neighbours: PositiveInt = 5,
+    caption: str | None = None,
+    other: str | None = None,
+    style: str | None = None,
+    style_steps: PositiveInt = 1000,
+    encoder: str | None = None,
     output: str | None = None,
     device: str = "cpu",
 ) -> Path:
     """Draws samples of a run, a checkpoint or an export, from its averaged generator where it has one.
 
     run: run directory, .ckpt file or export.
-    n: how many samples (grid, nearest), or how many rows (interpolation), or columns (classes).
+    n: how many samples (grid, nearest), or how many rows (interpolation), or columns (classes); default 64, for captions 8
+        pictures or 3 rows.
     seed: of the latents; the same seed draws the same samples.
     view: grid; interpolation: a row from each latent to the next; arithmetic: means of chosen latents, added and
         subtracted, with the terms beside the result; classes: a row for each class, the same latents in each;
@@ -47,6 +55,13 @@ def main(
     plus: for arithmetic: lists of latent numbers whose means are added, as [[0, 3, 5], [7, 8]].
     minus: likewise, subtracted.
     neighbours: for nearest: how many.
+    caption: for text-to-image models: what to draw, as caption="a flower with six yellow petals"; n pictures of it, with
+        view=interpolation n walks from a latent to the next. view=captions: from `caption` to `other`, n rows of `steps`;
+        view=caption_arithmetic: a, b, a + b, a - b, b - a of the two; view=style: with the style of a picture.
+    other: the second caption.
+    style: for view=style: a picture file, whose latent a style encoder finds; it is trained at the first call and kept.
+    style_steps: batches that the style encoder learns from.
+    encoder: for models trained on embeddings: the encoder that made them.
     output: file to write; default RUN/generated/<view>-<seed>.png (.txt for text).
     device: cpu, cuda, mps.
     """
@@ -55,8 +70,23 @@ def main(
 
     gan = load(run, device=device)
     modality = modality_of(run)
+    if caption is not None or view in ("captions", "caption_arithmetic", "style"):
+        said = [text for text in (caption, other) if text is not None]
+        return _captioned(
+            gan,
+            Path(run),
+            view,
+            said,
+            output,
+            n=n,
+            seed=seed,
+            steps=steps,
+            style=style,
+            style_steps=style_steps,
+            encoder=encoder,
+        )
     samples, columns = _drawn(
-        gan, Path(run), view, n, seed, condition, path, steps, plus or [], minus or [], neighbours
+        gan, Path(run), view, n or 64, seed, condition, path, steps, plus or [], minus or [], neighbours
     )
     folder = Path(run) if Path(run).is_dir() else Path(run).parent
     target = Path(output) if output else folder / "generated" / f"{view}-{seed}"
@@ -69,6 +99,25 @@ def main(
     )
     print(written)
     return written
+
+
+def _captioned(
+    gan: GAN, run: Path, view: str, captions: list[str], output: str | None, **options: Any
+) -> Path:
+    """Writes the labelled strip of a text-to-image model."""
+    from gan_zoo import caption_views, media
+    from gan_zoo.schema import ConfigError
+
+    if not captions:
+        raise ConfigError(f'view={view} needs a caption; give caption="a flower with six yellow petals"')
+    options["n"] = options["n"] or (8 if view == "grid" else 3)
+    picture = caption_views.drawn(gan, run, view, captions, **options)
+    folder = run if run.is_dir() else run.parent
+    name = "caption" if view == "grid" else view
+    target = Path(output) if output else folder / "generated" / f"{name}-{options['seed']}.png"
+    media.publish(target.with_suffix(".png"), media.png(picture))
+    print(target.with_suffix(".png"))
+    return target.with_suffix(".png")
 
 
 def _drawn(

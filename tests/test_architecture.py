@@ -27,6 +27,8 @@ BOTTOM = (
     "checkpoint",
     "media",
     "pair_view",
+    "labelled",
+    "vocabulary",
     "strategy",
 )
 LEVELS = {**dict.fromkeys(BOTTOM, 0), "gan": 1, "models": 2, "data": 3, "metrics": 3, "callbacks": 3}

@@ -246,7 +246,9 @@ def _asked(subject: Subject, part: str) -> Tensor:
 
 def _told(subject: Subject) -> Told:
     if subject.told is None:
-        raise ConfigError(f"the samples of data={subject.data} have no captions; leave out the metrics of them")
+        raise ConfigError(
+            f"the samples of data={subject.data} have no captions; leave out the metrics of them"
+        )
     return subject.told
 
 

@@ -238,6 +238,7 @@ class TextToImage(GAN):
         self.mismatched, self.interpolation, self.penalty_power = mismatched, interpolation, penalty_power
         self.penalised = "matching_penalty" in self.weights["discriminator"]
         own = self.settings.training == "joint" and self.settings.source == "captions"
+        self.sample_shape = (channels, resolution, resolution)
         shape = (self.settings.size, resolution, channels)
         self.generator = TextGenerator(
             vector_size(self.latent), *shape, self._encoder() if own else None, **generator
@@ -317,13 +318,28 @@ class TextToImage(GAN):
             if encoder is not None:
                 joint_embedding.fill(encoder, trained.text)
 
-    def readable_inputs(self, inputs: Batch) -> dict[str, Any]:
-        """With the captions as people read them."""
-        tokens = inputs.get("tokens")
-        if tokens is None or not len(self.vocabulary):
-            return dict(inputs)
-        first = tokens if tokens.dim() == 2 else tokens[:, 0]
-        return {**inputs, "captions": self.vocabulary.decode(first)}
+    # ---- sentences as vectors ----------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def read(self, captions: list[str]) -> Tensor:
+        """What G is told of captions, [N, size]; only a model with an encoder can read."""
+        if self.settings.source == "embedding":
+            raise ConfigError(
+                "this model was trained on embeddings and cannot read words: give encoder=..., the one that made them"
+            )
+        encoder = self.encoder if self.encoder is not None else (self.ema_generator or self.generator).encoder
+        return sentences.encode(
+            cast(nn.Module, encoder), self.tokens(captions).long().to(self.device)
+        ).float()
+
+    def draw(self, sentence: Tensor, latent: Tensor, chunk: int = 256) -> Tensor:
+        """Pictures [N, C, R, R] on the CPU of sentences [N, size], which need not be anybody's, and latents [N, Z]."""
+        with self.averaged():
+            parts = [
+                self.generate({"sentence": told.to(self.device), "latent": z.to(self.device)}).float().cpu()
+                for told, z in zip(sentence.split(chunk), latent.split(chunk), strict=True)
+            ]
+        return torch.cat(parts)
 
     # ---- the rules ---------------------------------------------------------------------------------------------------
 
