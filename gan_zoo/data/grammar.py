@@ -91,9 +91,7 @@ class Grammar:
 
     def _rules_of(self, left: str, length: int) -> tuple[list[Rule], list[float]]:
         """Rules that make `length` words of `left`, and the weights of all that they make."""
-        weights = {
-            rule: rule.weight * self._weight(rule.right, length) for rule in self._able(left, length)
-        }
+        weights = {rule: rule.weight * self._weight(rule.right, length) for rule in self._able(left, length)}
         return list(weights), list(weights.values())
 
     def _splits_of(self, sequence: tuple[Symbol, ...], length: int) -> list[tuple[int, float]]:
