@@ -62,8 +62,9 @@ class Sentences(Text):
     def count(self) -> Vocabulary:
         """Every word of the grammar, the most frequent first."""
         counts = dict.fromkeys(self.grammar.words, 0)
-        for sentence in self.corpus.train:
-            for word in sentence.split():
+        lines = self.corpus.train
+        for index in range(len(lines)):
+            for word in lines[index].split():
                 counts[word] += 1
         needed = len(counts) + (4 if self.boundaries else 2)
         if needed > self.channels:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
@@ -40,8 +41,9 @@ class Text(DataModule):
 
     level: what a token is. lower: case is folded. boundaries: lines begin and end with tokens of their own. crop:
     which part of a line that is too long: its start, or (a function of seed, epoch and index) a part that begins with
-    a word; shorter lines are padded. attribute: what the class says of a whole line, `question`: it ends with a
-    question mark; data.classes is 2 then and 0 otherwise.
+    a word; shorter lines are padded. parts: items that are made of each line, which differ where crop is random.
+    attribute: what the class says of a whole line, `question`: it ends with a question mark; data.classes is 2 then
+    and 0 otherwise.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Text(DataModule):
         lower: bool,
         boundaries: bool,
         crop: Crop,
+        parts: PositiveInt = 1,
         attribute: Attribute,
         resolution: int,
         channels: int,
@@ -67,13 +70,17 @@ class Text(DataModule):
             raise ConfigError(f"data.channels counts token ids: 5 to {2**15 - 1}, got {channels}")
         if self.flip:
             raise ConfigError(f"data={self.name} holds no pictures to mirror; set data.flip=false")
+        if parts > 1 and crop == "start":
+            raise ConfigError(
+                f"data.parts={parts} came, but with data.crop=start all parts of a line are one; set it to 1"
+            )
         if (classes, attribute) not in ((0, "none"), (2, "question")):
             raise ConfigError(
                 f"data.attribute={attribute} and data.classes={classes} do not go together; "
                 "take question and 2, or none and 0"
             )
         self.level, self.lower, self.boundaries = level, lower, boundaries
-        self.crop, self.attribute = crop, attribute
+        self.crop, self.parts, self.attribute = crop, parts, attribute
         self._corpus: Corpus | None = None
         self._vocabulary: Vocabulary | None = None
         self._conditions: Tensor | None = None
@@ -123,7 +130,8 @@ class Text(DataModule):
             return None
         if self._conditions is None:
             lines = self.corpus.train
-            self._conditions = torch.tensor([self.asks(lines[i]) for i in range(len(lines))])
+            asked = [self.asks(lines[i]) for i in range(len(lines))]
+            self._conditions = torch.tensor(asked * self.parts)
         return self._conditions
 
     def decode(self, ids: Tensor) -> list[str]:
@@ -132,18 +140,18 @@ class Text(DataModule):
 
 
 class TextSet:
-    """One part of a Text as a data set of whole batches."""
+    """Lines of a Text as a data set of whole batches. Item i is of line i mod the number of lines."""
 
     def __init__(self, source: Text, lines: Lines) -> None:
         self.source, self.lines = source, lines
         self.vocabulary, self.length = source.vocabulary, source.resolution
 
     def __len__(self) -> int:
-        return len(self.lines)
+        return len(self.lines) * self.source.parts
 
     def __getitems__(self, keys: Sequence[Key]) -> dict[str, Tensor]:
         """real: int16 [N, resolution]; condition: int64 [N], where there is an attribute. Resolution is ignored."""
-        lines = [self.lines[index] for index, _, _ in keys]
+        lines = [self.lines[index % len(self.lines)] for index, _, _ in keys]
         ids = np.full((len(keys), self.length), PAD, np.int16)
         for row, line, (index, epoch, _) in zip(ids, lines, keys, strict=True):
             part = self.part(self.source.folded(line), index, epoch)
@@ -174,7 +182,7 @@ class TextSet:
         return [0, *begins][number]
 
 
-def spread(size: int, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def spread(size: int, count: int) -> npt.NDArray[np.int64]:
     """`count` of the numbers below `size`, evenly spread; no chance in it."""
     return (2 * np.arange(count, dtype=np.int64) + 1) * size // (2 * max(1, count))
 
@@ -182,7 +190,7 @@ def spread(size: int, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
 def split(lines: Lines, share: float) -> Corpus:
     """`share` of the lines held out, at least one, evenly spread over them."""
     size = len(lines)
-    held_out = spread(size, max(1, round(share * size)))
+    held_out: npt.NDArray[np.int64] = spread(size, max(1, round(share * size)))
     if size < 2:
         raise ConfigError(f"{size} line of text cannot be split into training and held-out ones; give more")
     return Corpus(Some(lines, np.setdiff1d(np.arange(size), held_out)), Some(lines, held_out))
@@ -214,7 +222,7 @@ def _sentences(text: str) -> Iterator[str]:
 
 
 class PythonManual(Text):
-    """The English of Python's own manual, which ships with Python as pydoc_data: some 2,300 sentences.
+    """The English of Python's own manual, which ships with Python as pydoc_data: some 2,000 sentences.
 
     held_out: share of the sentences, evenly spread.
     """

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from gan_zoo.data.pictures import data_error, printable
 
 SKIPPED_AT_MOST = 0.01
@@ -148,7 +151,7 @@ class FileLines:
 class Some:
     """Lines of chosen numbers."""
 
-    def __init__(self, lines: Lines, numbers: Sequence[int]) -> None:
+    def __init__(self, lines: Lines, numbers: npt.NDArray[np.int64]) -> None:
         self.lines, self.numbers = lines, numbers
 
     def __len__(self) -> int:

@@ -16,12 +16,14 @@ from torch import Tensor
 from gan_zoo.data.avatars import READ_FROM, Avatars, read_attributes
 from gan_zoo.data.images import Digits, StackedDigits
 from gan_zoo.data.stream import BatchDataset, DataModule
+from gan_zoo.data.text import Text
 from gan_zoo.data.toy import Mixture, Triangles
 from gan_zoo.gan import GAN, Judgement
 from gan_zoo.metrics import digits_classifier, structural
 from gan_zoo.metrics.distances import nearest
 from gan_zoo.metrics.features import Features, digits_features, extract, raw_pixels
 from gan_zoo.metrics.inputs import seeded
+from gan_zoo.metrics.language import Language
 from gan_zoo.metrics.manifold import THRESHOLD
 from gan_zoo.metrics.modes import stacked_classes
 from gan_zoo.schema import ConfigError
@@ -64,7 +66,7 @@ SEARCH = Search()
 
 class Truth(NamedTuple):
     """What is known of the data: centres [K, D] and sigma of a mixture; who reads the classes; whether they spell
-    a number, one digit a channel; whether they are triangles; who reads attributes, int64 [N] each by name."""
+    a number, one digit a channel; whether they are triangles; who reads attributes, int64 [N] each by name; the language of text."""
 
     centres: Tensor | None = None
     sigma: float = 0.0
@@ -72,13 +74,15 @@ class Truth(NamedTuple):
     spelled: bool = False
     triangles: bool = False
     attributes: Callable[[Tensor], dict[str, Tensor]] | None = None
+    language: Language | None = None
 
 
 NOTHING_KNOWN = Truth()
 
 
 class Reals(NamedTuple):
-    """Real samples as the networks see them, float32 [N, ...] on the CPU, and their classes, int64 [N], if any."""
+    """Real samples as `sample` gives them, float32 [N, ...] (token ids int64 [N, L]) on the CPU, and their classes, int64
+    [N], if any."""
 
     samples: Tensor
     labels: Tensor | None
@@ -162,7 +166,8 @@ class Subject:
             return self.truth.judge[:3]
         if view == "attributes":
             return "attributes read by the program", None, "none"
-        return ("pixels" if self.pictures else "coordinates"), None, "none"
+        plain = "tokens" if self.modality == "text" else "pixels" if self.pictures else "coordinates"
+        return plain, None, "none"
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """A value of the reals that several calls need and one makes."""
@@ -239,6 +244,12 @@ def _asked(subject: Subject, part: str) -> Tensor:
     return (subject.part("classes", part)[:, 0] == wanted).float()[:, None]
 
 
+def _language(subject: Subject) -> Language:
+    if subject.truth.language is None:
+        raise ConfigError(f"data={subject.data} is no text; leave out the metrics of text")
+    return subject.truth.language
+
+
 VIEWS: dict[str, Callable[[Subject, str], Tensor]] = {
     "pairs": _pairs,
     "samples": lambda subject, part: subject.samples(part),
@@ -249,6 +260,10 @@ VIEWS: dict[str, Callable[[Subject, str], Tensor]] = {
     "attributes": _attributes,
     "classes": lambda subject, part: _judge(subject).classify(subject.samples(part))[:, None],
     "asked": _asked,
+    "tokens": lambda subject, part: subject.samples(part),
+    "parsed": lambda subject, part: _language(subject).parsed(subject.samples(part)),
+    "known_words": lambda subject, part: _language(subject).known_words(subject.samples(part)),
+    "copied_lines": lambda subject, part: _language(subject).copied(subject.samples(part)),
 }
 
 
@@ -275,7 +290,7 @@ def subject_of(
     fake = fakes_of(gan, data, n, seed, asked)
     if not isinstance(fake, Tensor) or fake.dim() not in (2, 4):
         raise ConfigError(
-            f"samples of modality {data.modality} cannot be measured here; pictures and points can"
+            f"samples of modality {data.modality} cannot be measured here; pictures, points and text can"
         )
     resolution = fake.shape[-1] if fake.dim() == 4 else data.resolution
     train, held_out = (
@@ -325,7 +340,8 @@ def reals_of(gan: GAN, items: BatchDataset, resolution: int, most: int) -> Reals
     for start in range(0, count, CHUNK):
         batch = items.__getitems__([(i, 0, resolution) for i in range(start, min(start + CHUNK, count))])
         prepared = gan.prepare_batch({name: value.to(gan.device) for name, value in batch.items()})
-        samples.append(prepared["real"].float().cpu())
+        outcome = gan.outcome(prepared["real"])
+        samples.append((outcome.float() if outcome.is_floating_point() else outcome).cpu())
         labels += [batch["condition"]] if "condition" in batch and batch["condition"].dim() == 1 else []
     return Reals(torch.cat(samples), torch.cat(labels) if labels else None)
 
@@ -386,6 +402,10 @@ def digits_judge() -> Judge:
 def truth_of(data: DataModule, side: int | None = None) -> Truth:
     """What is known of the embedded and procedural data, seen at a side in pixels; nothing of others."""
     side = side or data.resolution
+def truth_of(data: DataModule) -> Truth:
+    """What is known of the embedded and procedural data; nothing of others."""
+    if isinstance(data, Text):
+        return Truth(language=Language(data))
     if isinstance(data, Mixture):
         centres = data.modes()
         judge = Judge(
