@@ -38,6 +38,14 @@ class ResidualBlock(nn.Module):
         return x + self.scale * self.residual(x)
 
 
+def _initialise(network: nn.Module, law: InitName, scale: float, convolution_scale: float) -> None:
+    """One law for all layers, with a scale of its own for convolutions, which the authors draw wider by sqrt 2."""
+    initialise(network, law, scale)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv1d):
+            initialise(layer, law, convolution_scale)
+
+
 class CNNGenerator(nn.Module):
     """z [N, latent] -> distributions [N, vocabulary, length] (Gulrajani et al. 2017; the authors' gan_language.py)."""
 
@@ -53,13 +61,14 @@ class CNNGenerator(nn.Module):
         residual_scale: PositiveFloat,
         init: InitName,
         init_scale: PositiveFloat = 1.0,
+        convolution_scale: PositiveFloat = 1.0,
     ) -> None:
         super().__init__()
         self.shape = (width, length)
         self.stem = nn.Linear(latent, width * length)
         self.blocks = nn.Sequential(*(ResidualBlock(width, kernel, residual_scale) for _ in range(blocks)))
         self.last = nn.Conv1d(width, vocabulary, 1)
-        initialise(self, init, init_scale)
+        _initialise(self, init, init_scale, convolution_scale)
 
     def forward(self, z: Tensor, length: int) -> Tensor:
         """length: positions that are wanted, the first ones."""
@@ -119,12 +128,13 @@ class CNNCritic(nn.Module):
         residual_scale: PositiveFloat,
         init: InitName,
         init_scale: PositiveFloat = 1.0,
+        convolution_scale: PositiveFloat = 1.0,
     ) -> None:
         super().__init__()
         self.first = nn.Conv1d(inputs, width, 1)
         self.blocks = nn.ModuleList(ResidualBlock(width, kernel, residual_scale) for _ in range(blocks))
         self.head = nn.Linear(width * length, 1)
-        initialise(self, init, init_scale)
+        _initialise(self, init, init_scale, convolution_scale)
 
     def forward(self, x: Tensor, length: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         x, features = self.first(x), []

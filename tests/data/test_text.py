@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from gan_zoo.data import sentences, text
 from gan_zoo.data.grammar import Grammar, read
 from gan_zoo.data.text_files import FileLines
-from gan_zoo.schema import ConfigError, DataError
+from gan_zoo.schema import DataError
 from gan_zoo.vocabulary import END, PAD, START, UNKNOWN, Vocabulary
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
