@@ -402,8 +402,6 @@ def digits_judge() -> Judge:
 def truth_of(data: DataModule, side: int | None = None) -> Truth:
     """What is known of the embedded and procedural data, seen at a side in pixels; nothing of others."""
     side = side or data.resolution
-def truth_of(data: DataModule) -> Truth:
-    """What is known of the embedded and procedural data; nothing of others."""
     if isinstance(data, Text):
         return Truth(language=Language(data))
     if isinstance(data, Mixture):
