@@ -65,11 +65,11 @@ def embedder(encoder: str, device: str = "cpu") -> Embedder:
 def _own(path: str, device: str) -> Embedder:
     import torch
 
+    from gan_zoo.caption_vocabulary import CaptionVocabulary
     from gan_zoo.nn import joint_embedding
-    from gan_zoo.vocabulary import Vocabulary
 
     trained = joint_embedding.read(path)
-    words, network = Vocabulary(trained.vocabulary), trained.text.to(device)
+    words, network = CaptionVocabulary(trained.vocabulary), trained.text.to(device)
 
     def embed(captions: Sequence[str]) -> Tensor:
         tokens = words.encode(captions, trained.about["caption_length"]).long().to(device)

@@ -209,6 +209,10 @@ class GAN(LightningModule, metaclass=_Assembled):
             batch = {**batch, "real": real.float().div_(127.5).sub_(1)}
         return batch
 
+    def outcome(self, made: Tensor) -> Tensor:
+        """What `sample` gives of what G makes, and is compared with: pictures as they are; of text the token ids."""
+        return made
+
     def readable(self, samples: Tensor) -> Any:
         """What people are shown of samples [N, ...]: the samples, or for text the lines that they spell."""
         return samples
@@ -690,6 +694,7 @@ class GAN(LightningModule, metaclass=_Assembled):
                     for some in (batch, given)
                 )
                 made = self.generate((self.prepare_batch(from_data) if from_data else {}) | own)
+                made = self.outcome(made)
                 parts.append((made.float() if made.is_floating_point() else made).cpu())
         return torch.cat(parts)
 

@@ -115,13 +115,15 @@ def scatter(points: Tensor, real: Tensor | None = None) -> Picture:
     return _drawn(figure)
 
 
-def lines(texts: Sequence[str]) -> str:
-    """One text a line; line breaks within a text are shown as such."""
+def lines(texts: Sequence[str], columns: int | None = None) -> str:
+    """One text a line; line breaks within a text are shown as such. columns: an empty line after so many."""
     if isinstance(texts, Tensor):
         raise ConfigError(
             f"text must come as strings, got a tensor {list(texts.shape)}; decode it with the data's alphabet"
         )
-    return "".join(text.replace("\\", "\\\\").replace("\n", "\\n") + "\n" for text in texts)
+    shown = [text.replace("\\", "\\\\").replace("\n", "\\n") + "\n" for text in texts]
+    every = columns or max(1, len(shown))
+    return "\n".join("".join(shown[i : i + every]) for i in range(0, len(shown), every))
 
 
 def png(picture: Picture) -> bytes:
@@ -170,7 +172,7 @@ MEDIA: dict[str, Medium] = {
     ),
     "captioned": Medium(".png", 16, lambda *shown: captioned(*shown), png),
     "points": Medium(".png", 2000, lambda samples, real, columns, inputs: scatter(samples, real), png),
-    "text": Medium(".txt", 64, lambda samples, real, columns, inputs: lines(samples), str.encode),
+    "text": Medium(".txt", 64, lambda samples, real, columns, inputs: lines(samples, columns), str.encode),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,12 @@ class Arguments:
 
     target: Any
     given: tuple[str, ...] = ()
+
+
+class ByName(dict[str, Callable[..., Any]]):
+    """Callables by name, as an Arguments target: `name` picks one. Hashed by identity, since types in annotations must be hashable."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 class ConfigError(ValueError):

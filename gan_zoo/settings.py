@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gan_zoo import schedules
-from gan_zoo.schema import Arguments
+from gan_zoo.schema import Arguments, ByName
 
 Text = Annotated[str, Field(min_length=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -71,12 +70,6 @@ class Run:
     init_from: Text | None = None
     compile: bool = False
     debug: bool = False
-
-
-class ByName(dict[str, Callable[..., Any]]):
-    """Callables by name; hashed by identity, since types in annotations must be hashable."""
-
-    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 def _schedules() -> ByName:

@@ -29,6 +29,7 @@ BOTTOM = (
     "pair_view",
     "labelled",
     "vocabulary",
+    "caption_vocabulary",
     "strategy",
 )
 LEVELS = {**dict.fromkeys(BOTTOM, 0), "gan": 1, "models": 2, "data": 3, "metrics": 3, "callbacks": 3}

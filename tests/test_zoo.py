@@ -147,7 +147,7 @@ def test_it_fits_itself_to_the_data(model: str) -> None:
     config = composed(model)
     gan, data = ready(config)
     batch = data.train_set().__getitems__([(0, 0, data.resolution), (1, 0, data.resolution)])
-    real = gan.prepare_batch(batch)["real"]
+    real = gan.outcome(gan.prepare_batch(batch)["real"])
     assert gan.sample(2, inputs=batch if gan.conditioned_on else None).shape == real.shape
 
 

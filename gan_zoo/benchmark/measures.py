@@ -23,7 +23,7 @@ SHOWN = 64  # pictures kept of each trial
 
 
 class Measured(NamedTuple):
-    """figures by name; samples: points float32 [N, 2], or some pictures uint8 [N, H, W, C]."""
+    """figures by name; samples: points float32 [N, 2], some pictures uint8 [N, H, W, C], or some lines of text [N]."""
 
     figures: dict[str, float]
     samples: NDArray[Any]
@@ -65,6 +65,8 @@ def figures(
     for one in chosen(subject, metrics).values():
         found |= quick(one, subject)
     fake = subject.fake
+    if subject.modality == "text":
+        return Measured(found, np.array(gan.readable(fake[:SHOWN])))
     shown = media.as_bytes(fake[:SHOWN]) if subject.pictures else fake.numpy()
     return Measured(found, np.ascontiguousarray(shown))
 

@@ -115,6 +115,10 @@ def _show(axes: Axes, content: NDArray[Any] | None, half: float) -> None:
     axes.spines[:].set_color("0.8")
     if content is None:
         return
+    if content.dtype.kind == "U":
+        lines = "\n".join(str(line)[:40] for line in content[:12])
+        axes.text(0.02, 0.98, lines.replace("$", r"\$"), va="top", fontsize=4.5, transform=axes.transAxes)
+        return
     if content.ndim == 2:
         axes.scatter(content[:, 0], content[:, 1], s=2, color=BLUE, alpha=0.4, linewidths=0)
         axes.set(xlim=(-half, half), ylim=(-half, half), aspect="equal")

@@ -18,7 +18,14 @@ from gan_zoo.metrics.subject import Subject, fakes_of, subject_of
 from gan_zoo.metrics.table import chosen, meant
 from gan_zoo.schema import ConfigError
 
-WATCHED = ("reverse_kl", "stacked_kl", "frechet_distance", "swd")  # auto takes the first that is measured
+WATCHED = (
+    "reverse_kl",
+    "stacked_kl",
+    "frechet_distance",
+    "swd",
+    "accepted",
+    "js_4",
+)  # auto takes the first that is measured
 PREFIX = "evaluation/"
 
 

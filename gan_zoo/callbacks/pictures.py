@@ -128,6 +128,8 @@ class Pictures(Watcher):
         media.publish(self._path(stem), self.medium.encode(content))
         if self.medium.suffix == ".png":
             send_picture(trainer, name, content, gan.samples_seen)
+        if self.medium.suffix == ".txt":
+            send_text(trainer, name, content, gan.samples_seen)
 
     def _path(self, stem: str) -> Path:
         return self.folder / f"{stem}{self.medium.suffix}"
@@ -211,3 +213,17 @@ def send_picture(trainer: Trainer, name: str, picture: media.Picture, samples_se
 
             content: Any = {name: wandb.Image(media.as_image(picture)), "samples_seen": samples_seen}
             logger.log_metrics(content, step=samples_seen)
+
+
+def send_text(trainer: Trainer, name: str, text: str, samples_seen: int) -> None:
+    """Lines as text to TensorBoard and as a table to W&B, where they are in use; never as a picture."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            # a code block of Markdown, in which nothing is interpreted
+            block = "".join(f"    {line}\n" for line in text.splitlines())
+            logger.experiment.add_text(name, block, samples_seen)
+        elif isinstance(logger, WandbLogger):
+            import wandb
+
+            table = wandb.Table(columns=["line"], data=[[line] for line in text.splitlines()])
+            logger.log_metrics({name: table, "samples_seen": samples_seen}, step=samples_seen)  # type: ignore[dict-item]

@@ -21,10 +21,12 @@ from gan_zoo.schema import CheckpointError
 
 PAGE = Path(__file__).parent / "page"
 NAME = "report.html"
+TEXT_CHARACTERS = 20_000  # of each file of lines
 FRAMES, FRAME_BYTES = 40, 8 * 2**20  # of the film: at most so many pictures, of so many bytes in all
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 HEADLINES = ("modes", "high_quality", "reverse_kl", "stacked_modes", "stacked_kl", "confident", "asked_class", "frechet_distance",
-             "precision", "recall", "coverage", "copied", "swd")  # fmt: skip
+             "precision", "recall", "coverage", "copied", "swd", "accepted", "uniqueness", "bits", "js_1", "js_4", "real_words",
+             "copied_lines")  # fmt: skip
 MOST_HEADLINES = 6
 
 _e = html.escape
@@ -167,11 +169,31 @@ def _film(directory: Path, modality: str | None) -> str:
 
 
 def _texts(folder: Path) -> str:
-    texts = sorted(path for path in folder.glob("*.txt") if path.stem.isdigit())
+    """The last lines beside real ones, and earlier ones to open."""
+    texts = sorted(path for path in folder.glob("*.txt") if re.fullmatch(r"\d{10,}", path.stem))
     if not texts:
         return ""
-    last = texts[-1].read_text(encoding="utf-8", errors="replace")[:20_000]
-    return f"<h2>Samples</h2><p class='soft'>After {int(texts[-1].stem):,} samples.</p><pre>{_e(last)}</pre>"
+    *earlier, last = dict.fromkeys([*texts[:: -(-len(texts) // FRAMES)], texts[-1]])  # an even choice
+    panels = [("Generated", f"{int(last.stem):,} samples seen", last)]
+    real = folder / "real.txt"
+    panels += [("Real", "training lines", real)] if real.is_file() else []
+    shown = "".join(
+        f'<figure class="frame card"><figcaption><b>{_e(what)}</b><span class="soft">{_e(note)}</span></figcaption>'
+        f"<pre>{_e(_begun(path))}</pre></figure>"
+        for what, note, path in panels
+    )
+    before = "".join(
+        f"<details><summary>{int(path.stem):,} samples seen</summary><pre>{_e(_begun(path))}</pre></details>"
+        for path in reversed(earlier)
+    )
+    return (
+        "<h2>Samples, as training went on</h2><p class='soft'>From the same latents each time.</p>"
+        f"<div class='two'>{shown}</div>{before}"
+    )
+
+
+def _begun(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")[:TEXT_CHARACTERS]
 
 
 def _some(paths: list[Path]) -> list[Path]:

@@ -17,6 +17,7 @@ from gan_zoo.data.avatars import READ_FROM, Avatars, read_attributes
 from gan_zoo.data.captions import CaptionData
 from gan_zoo.data.images import Digits, StackedDigits
 from gan_zoo.data.stream import BatchDataset, DataModule
+from gan_zoo.data.text import Text
 from gan_zoo.data.toy import Mixture, Triangles
 from gan_zoo.gan import GAN, Judgement
 from gan_zoo.metrics import digits_classifier, structural
@@ -24,6 +25,7 @@ from gan_zoo.metrics.captions import Embed, Told
 from gan_zoo.metrics.distances import nearest
 from gan_zoo.metrics.features import Features, digits_features, extract, raw_pixels
 from gan_zoo.metrics.inputs import seeded
+from gan_zoo.metrics.language import Language
 from gan_zoo.metrics.manifold import THRESHOLD
 from gan_zoo.metrics.modes import stacked_classes
 from gan_zoo.schema import ConfigError
@@ -66,7 +68,7 @@ SEARCH = Search()
 
 class Truth(NamedTuple):
     """What is known of the data: centres [K, D] and sigma of a mixture; who reads the classes; whether they spell
-    a number, one digit a channel; whether they are triangles; who reads attributes, int64 [N] each by name."""
+    a number, one digit a channel; whether they are triangles; who reads attributes, int64 [N] each by name; the language of text."""
 
     centres: Tensor | None = None
     sigma: float = 0.0
@@ -74,13 +76,15 @@ class Truth(NamedTuple):
     spelled: bool = False
     triangles: bool = False
     attributes: Callable[[Tensor], dict[str, Tensor]] | None = None
+    language: Language | None = None
 
 
 NOTHING_KNOWN = Truth()
 
 
 class Reals(NamedTuple):
-    """Real samples as the networks see them, float32 [N, ...] on the CPU, and their classes, int64 [N], if any."""
+    """Real samples as `sample` gives them, float32 [N, ...] (token ids int64 [N, L]) on the CPU, and their classes, int64
+    [N], if any."""
 
     samples: Tensor
     labels: Tensor | None
@@ -167,7 +171,8 @@ class Subject:
             return "attributes of flowers, read by a program", None, "area to 64"
         if view == "attributes":
             return "attributes read by the program", None, "none"
-        return ("pixels" if self.pictures else "coordinates"), None, "none"
+        plain = "tokens" if self.modality == "text" else "pixels" if self.pictures else "coordinates"
+        return plain, None, "none"
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """A value of the reals that several calls need and one makes."""
@@ -252,6 +257,12 @@ def _told(subject: Subject) -> Told:
     return subject.told
 
 
+def _language(subject: Subject) -> Language:
+    if subject.truth.language is None:
+        raise ConfigError(f"data={subject.data} is no text; leave out the metrics of text")
+    return subject.truth.language
+
+
 VIEWS: dict[str, Callable[[Subject, str], Tensor]] = {
     "pairs": _pairs,
     "samples": lambda subject, part: subject.samples(part),
@@ -268,6 +279,10 @@ VIEWS: dict[str, Callable[[Subject, str], Tensor]] = {
     ),
     "one_caption": lambda subject, part: _told(subject).repeated(part),
     "matches": lambda subject, part: _told(subject).matches(part, subject.samples(part)),
+    "tokens": lambda subject, part: subject.samples(part),
+    "parsed": lambda subject, part: _language(subject).parsed(subject.samples(part)),
+    "known_words": lambda subject, part: _language(subject).known_words(subject.samples(part)),
+    "copied_lines": lambda subject, part: _language(subject).copied(subject.samples(part)),
 }
 
 
@@ -296,7 +311,7 @@ def subject_of(
     fake = fakes_of(gan, data, n, seed, asked)
     if not isinstance(fake, Tensor) or fake.dim() not in (2, 4):
         raise ConfigError(
-            f"samples of modality {data.modality} cannot be measured here; pictures and points can"
+            f"samples of modality {data.modality} cannot be measured here; pictures, points and text can"
         )
     resolution = fake.shape[-1] if fake.dim() == 4 else data.resolution
     train, held_out = (
@@ -347,7 +362,8 @@ def reals_of(gan: GAN, items: BatchDataset, resolution: int, most: int) -> Reals
     for start in range(0, count, CHUNK):
         batch = items.__getitems__([(i, 0, resolution) for i in range(start, min(start + CHUNK, count))])
         prepared = gan.prepare_batch({name: value.to(gan.device) for name, value in batch.items()})
-        samples.append(prepared["real"].float().cpu())
+        outcome = gan.outcome(prepared["real"])
+        samples.append((outcome.float() if outcome.is_floating_point() else outcome).cpu())
         labels += [batch["condition"]] if "condition" in batch and batch["condition"].dim() == 1 else []
     return Reals(torch.cat(samples), torch.cat(labels) if labels else None)
 
@@ -408,6 +424,8 @@ def digits_judge() -> Judge:
 def truth_of(data: DataModule, side: int | None = None) -> Truth:
     """What is known of the embedded and procedural data, seen at a side in pixels; nothing of others."""
     side = side or data.resolution
+    if isinstance(data, Text):
+        return Truth(language=Language(data))
     if isinstance(data, Mixture):
         centres = data.modes()
         judge = Judge(

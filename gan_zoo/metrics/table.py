@@ -25,12 +25,14 @@ from gan_zoo.metrics.measures import (
     unknown,
 )
 from gan_zoo.metrics.subject import Subject
+from gan_zoo.metrics.text_table import TEXT_MEASURES, TOKEN_VIEWS
 from gan_zoo.schema import ConfigError
 
 
 def chosen(subject: Subject, names: list[str] | None, *, cheap: bool = False) -> dict[str, Measure]:
     """The measures named, or all usual (and cheap) ones that fit; ConfigError for a name that is unknown or unfit."""
-    fitting = {name: measure for name, measure in MEASURES.items() if measure.fits(subject)}
+    kind = [name for name in MEASURES if (MEASURES[name].view in TOKEN_VIEWS) == (subject.modality == "text")]
+    fitting = {name: MEASURES[name] for name in kind if MEASURES[name].fits(subject)}
     if names is None:
         return {
             name: measure
@@ -350,4 +352,5 @@ MEASURES: dict[str, Measure] = {
             "Parzen log-likelihood", False,
             "Nats a sample; misleading in high dimension, printed by the first papers.")},
         lambda s: len(s.held_out.samples) >= 20, unknown, floors=scores.parzen_of_reals, usual=False),
+    **TEXT_MEASURES,
 }  # fmt: skip

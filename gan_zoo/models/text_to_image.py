@@ -11,6 +11,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from gan_zoo import chance
+from gan_zoo.caption_vocabulary import BYTES, CaptionVocabulary
 from gan_zoo.gan import GAN, Batch, Judgement, Terms
 from gan_zoo.latent import Latent
 from gan_zoo.nn import joint_embedding, sentences
@@ -21,7 +22,6 @@ from gan_zoo.nn.norms import CriticNormName, NormName, normalisation, resolve
 from gan_zoo.nn.per_layer import without_identities
 from gan_zoo.regularizers import input_gradient
 from gan_zoo.schema import Arguments, ConfigError
-from gan_zoo.vocabulary import BYTES, Vocabulary
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -284,13 +284,13 @@ class TextToImage(GAN):
     # ---- words -------------------------------------------------------------------------------------------------------
 
     @property
-    def vocabulary(self) -> Vocabulary:
+    def vocabulary(self) -> CaptionVocabulary:
         """The words that the model knows, empty before it has seen its data."""
-        return Vocabulary.restored(cast(Tensor, self.words))
+        return CaptionVocabulary.restored(cast(Tensor, self.words))
 
     def learn_words(self, units: list[str], length: int) -> None:
         """Stores the words of the data with the model, and how many a caption has; ConfigError where it knows others."""
-        stored = Vocabulary(units).stored(self.settings.vocabulary)
+        stored = CaptionVocabulary(units).stored(self.settings.vocabulary)
         words = cast(Tensor, self.words)
         if words.any() and not torch.equal(words.cpu(), stored):
             raise ConfigError(
