@@ -13,7 +13,8 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
 from gan_zoo import chance
-from gan_zoo.data.voices import RATE, Sound, utterance, voice
+from gan_zoo.audio import RATE, Sound
+from gan_zoo.data.voices import utterance, voice
 
 Random = np.random.Generator
 
@@ -72,7 +73,7 @@ def crowd(random: Random, n: int, speakers: int, spread: float = 0.0) -> Sound:
     """`speakers` voices at once; what each says is cut from a few utterances and put in a random place."""
     total = np.zeros(n, np.float32)
     said = [utterance(voice(random, k), random) for k in range(2 * speakers)]
-    for k in range(speakers):
+    for _k in range(speakers):
         line = np.concatenate([said[i] for i in random.permutation(len(said))])
         line = np.roll(np.tile(line, n // len(line) + 1), random.integers(len(line)))[:n]
         total += line * np.exp(spread * random.standard_normal()).astype(np.float32)

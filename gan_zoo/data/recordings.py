@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_zoo.data.voices import RATE, Sound
+from gan_zoo.audio import RATE, Sound
 from gan_zoo.schema import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,9 @@ def header(path: Path) -> Header:
     try:
         found = library.info(str(path))
     except (RuntimeError, OSError, TypeError) as error:
-        raise DataError(path, f"is no sound file that can be read ({error}); remove it or convert it to wav") from error
+        raise DataError(
+            path, f"is no sound file that can be read ({error}); remove it or convert it to wav"
+        ) from error
     if found.frames < 1:
         raise DataError(path, "holds no sound (0 samples); remove it")
     return Header(found.samplerate, found.frames, found.channels)
@@ -118,7 +120,9 @@ def _remark(path: Path, sound: Sound) -> None:
     elif peak > 1:
         log.warning("%s: goes to %.2f of full scale; what is beyond 1 is clipped", path, peak)
     elif (share := float(np.mean(np.abs(sound) >= 0.999))) > 1e-3:
-        log.warning("%s: is clipped, %.1f %% of its samples are at full scale; it is used as it is", path, 100 * share)
+        log.warning(
+            "%s: is clipped, %.1f %% of its samples are at full scale; it is used as it is", path, 100 * share
+        )
 
 
 # ---------------------------------------------------------------- folders
@@ -128,7 +132,11 @@ def listed(folder: Path) -> list[Path]:
     """The sound files below a folder, sorted; DataError where there are none."""
     if not folder.is_dir():
         raise DataError(folder, "there is no such folder")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
     if not found:
         raise DataError(folder, f"holds no sound files ({', '.join(sorted(SUFFIXES))})")
     return found
@@ -137,7 +145,10 @@ def listed(folder: Path) -> list[Path]:
 def paired(clean: Path, noisy: Path) -> list[tuple[Path, Path]]:
     """Files of one name (suffixes may differ) in two folders; DataError names those without a partner and pairs of
     different rate or length."""
-    sides = [{path.relative_to(folder).with_suffix("").as_posix(): path for path in listed(folder)} for folder in (clean, noisy)]
+    sides = [
+        {path.relative_to(folder).with_suffix("").as_posix(): path for path in listed(folder)}
+        for folder in (clean, noisy)
+    ]
     alone = sorted(sides[0].keys() ^ sides[1].keys())
     if alone:
         where = noisy if alone[0] in sides[0] else clean
@@ -186,7 +197,9 @@ class Recordings:
         """Decoded once; a file that changed has another name in the cache. Readers never see half a file."""
         assert self.cache is not None
         status = path.stat()
-        key = hashlib.sha256(f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {RATE}".encode()).hexdigest()[:32]
+        key = hashlib.sha256(
+            f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {RATE}".encode()
+        ).hexdigest()[:32]
         kept = self.cache / f"{key}.npy"
         if not kept.is_file():
             self.cache.mkdir(parents=True, exist_ok=True)

@@ -19,11 +19,11 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from gan_zoo import chance
+from gan_zoo.audio import RATE, Sound
 from gan_zoo.data import damage as damages
 from gan_zoo.data import noises, voices
 from gan_zoo.data.recordings import Recordings, Samples, Sounds, listed, paired, to_16_bits
 from gan_zoo.data.stream import DataModule, Key
-from gan_zoo.data.voices import RATE, Sound
 from gan_zoo.schema import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -201,14 +201,18 @@ class SpeechData(DataModule):
         damage: dict[str, Share] | None = None,
         **stream: Any,
     ) -> None:
-        super().__init__(resolution=resolution, channels=channels, classes=classes, modality=modality, **stream)
+        super().__init__(
+            resolution=resolution, channels=channels, classes=classes, modality=modality, **stream
+        )
         if (channels, classes, modality) != (1, 0, "audio"):
             raise ConfigError(
                 f"data={self.name} is sound of one channel: data.channels must be 1, data.classes 0 and data.modality audio, "
                 f"got {channels}, {classes} and {modality}"
             )
         if self.flip or self.class_weights:
-            raise ConfigError(f"data={self.name} is sound without classes; set data.flip=false and data.class_weights=null")
+            raise ConfigError(
+                f"data={self.name} is sound without classes; set data.flip=false and data.class_weights=null"
+            )
         if resolution < 64:
             raise ConfigError(f"data.resolution is a window in samples, at least 64, got {resolution}")
         self.damage = dict(damage or {})
@@ -247,7 +251,12 @@ class SpeechData(DataModule):
 
     def train_set(self) -> Windows:
         return Windows(
-            self.pairs("train"), self.resolution, max(1, self.resolution // 2), seed=self.seed, fresh=True, damage=self.damage
+            self.pairs("train"),
+            self.resolution,
+            max(1, self.resolution // 2),
+            seed=self.seed,
+            fresh=True,
+            damage=self.damage,
         )
 
     def held_out_set(self) -> Windows:
@@ -380,16 +389,23 @@ class ParallelSpeech(SpeechData):
     ) -> None:
         super().__init__(**speech)
         if (test_clean is None) != (test_noisy is None):
-            raise ConfigError("data.test_clean and data.test_noisy belong together: give both folders or neither")
+            raise ConfigError(
+                "data.test_clean and data.test_noisy belong together: give both folders or neither"
+            )
         self.train_folders, self.test_folders = (clean, noisy), (test_clean, test_noisy)
         self.held_out, self.conditions_file = held_out, conditions
 
     def load(self) -> tuple[Pairs, Pairs]:
         train = self._paired(*self.train_folders)
         if self.test_folders[0] and self.test_folders[1]:
-            return self._recorded(*self.train_folders, train), self._recorded(*self.test_folders, self._paired(*self.test_folders))
+            return self._recorded(*self.train_folders, train), self._recorded(
+                *self.test_folders, self._paired(*self.test_folders)
+            )
         if len(train) < 2:
-            raise DataError(self._folder(self.train_folders[0]), "holds one file; at least two are wanted, one to hold out")
+            raise DataError(
+                self._folder(self.train_folders[0]),
+                "holds one file; at least two are wanted, one to hold out",
+            )
         kept, held = evenly(len(train), self.held_out)
         parts = ([train[i] for i in rows] for rows in (kept, held if len(held) else kept))
         first, second = (self._recorded(*self.train_folders, part) for part in parts)
@@ -402,8 +418,13 @@ class ParallelSpeech(SpeechData):
         return paired(self._folder(clean), self._folder(noisy))
 
     def _recorded(self, clean: Any, noisy: Any, pairs: list[tuple[Path, Path]]) -> Recorded:
-        sides = [Recordings([pair[k] for pair in pairs], self._folder(name), self.cache) for k, name in enumerate((clean, noisy))]
-        return Recorded(*sides, read_conditions(self._folder(self.conditions_file)) if self.conditions_file else None)
+        sides = [
+            Recordings([pair[k] for pair in pairs], self._folder(name), self.cache)
+            for k, name in enumerate((clean, noisy))
+        ]
+        return Recorded(
+            *sides, read_conditions(self._folder(self.conditions_file)) if self.conditions_file else None
+        )
 
 
 def read_conditions(path: Path) -> dict[str, tuple[str, float]]:
@@ -418,7 +439,9 @@ def read_conditions(path: Path) -> dict[str, tuple[str, float]]:
             if words:
                 found[words[0]] = words[1], float(words[2])
         except (IndexError, ValueError):
-            raise DataError(path, f"line {number} is {line!r}; name, noise and SNR in dB were wanted") from None
+            raise DataError(
+                path, f"line {number} is {line!r}; name, noise and SNR in dB were wanted"
+            ) from None
     return found
 
 
@@ -429,7 +452,14 @@ class MixedSpeech(SpeechData):
     """
 
     def __init__(
-        self, *, clean: str, noise: str, snrs: list[float], test_snrs: list[float], held_out: Share = 0.1, **speech: Any
+        self,
+        *,
+        clean: str,
+        noise: str,
+        snrs: list[float],
+        test_snrs: list[float],
+        held_out: Share = 0.1,
+        **speech: Any,
     ) -> None:
         super().__init__(**speech)
         if not snrs or not test_snrs:
@@ -442,7 +472,12 @@ class MixedSpeech(SpeechData):
             root = folder_of(self) / name
             files = listed(root)
             kept, held = evenly(len(files), self.held_out)
-            sides.append([Recordings([files[i] for i in rows], root, self.cache) for rows in (kept, held if len(held) else kept)])
+            sides.append(
+                [
+                    Recordings([files[i] for i in rows], root, self.cache)
+                    for rows in (kept, held if len(held) else kept)
+                ]
+            )
         (speech, unseen), (noise, unknown) = sides
         return Mixed(speech, noise, self.snrs, self.seed), Mixed(unseen, unknown, self.test_snrs, seed=0)
 
@@ -450,7 +485,9 @@ class MixedSpeech(SpeechData):
 def folder_of(data: DataModule) -> Path:
     """`root` as a folder that exists."""
     if data.root is None:
-        raise ConfigError(f"data={data.name} reads files: set data.root=FOLDER; conf/data/{data.name}.yaml says what it must hold")
+        raise ConfigError(
+            f"data={data.name} reads files: set data.root=FOLDER; conf/data/{data.name}.yaml says what it must hold"
+        )
     if not (folder := Path(data.root).expanduser()).is_dir():
         raise DataError(folder, f"there is no such folder; conf/data/{data.name}.yaml says what it must hold")
     return folder

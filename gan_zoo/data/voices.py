@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
-Sound = NDArray[np.float32]  # [T], full scale is 1
-RATE = 16_000
+from gan_zoo.audio import RATE, Sound
+
 LEVEL = -26.0  # dB of the active speech against full scale, the usual level of recorded speech (ITU-T P.56)
 ROOM = -70.0  # dB of the room behind the speaker, without which pauses would be digital silence
 _HOP, _WINDOW, _FFT = 160, 320, 512  # 10 ms, 20 ms, and room for the formants' ringing
@@ -155,7 +155,9 @@ def _consonant(
     return [Phone(seconds * 1.2, voicing, 0, loud * (0.5 if kind == 5 else 1), near, centre, width)]
 
 
-def _pitch(who: Voice, phone_at: NDArray[np.int64], phones: list[Phone], random: np.random.Generator) -> Sound:
+def _pitch(
+    who: Voice, phone_at: NDArray[np.int64], phones: list[Phone], random: np.random.Generator
+) -> Sound:
     """Hz at each sample: falls through the phrase, rises and falls from phone to phone, and trembles."""
     frames = phone_at[::_HOP]
     accents = gaussian_filter1d(random.normal(0, who.accent, len(phones))[frames], 6.0)
