@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gan_zoo.data.stream import DataModule
+    from gan_zoo.gan import GAN
     from gan_zoo.metrics.features import Features
     from gan_zoo.metrics.measures import Measure
     from gan_zoo.metrics.subject import Subject
@@ -40,6 +41,7 @@ def main(
     """Measures a run, and writes evaluation.json, evaluation/*.png and report.html into its directory.
 
     Beside each figure stands its floor (the same of held-out in the place of generated samples) and an interval.
+    Of speech, clean and enhanced utterances are compared instead, beside the noisy ones and two filters.
     What an earlier evaluation of the same checkpoint and settings found is kept: an interrupted one goes on.
 
     run: run directory.
@@ -62,6 +64,8 @@ def main(
     from gan_zoo.evaluation.report import write_report
 
     console, directory = Console(), Path(run)
+    if _is_sound(directory):
+        return _speech(directory, metrics, n, seed, fresh, device)
     other = record.figures(against) if against else None
     chosen_features = _features(features, weights, sha256, device)
     subject, moment = _subject(directory, n, reals, seed, chosen_features, k, k_density, device)
@@ -81,6 +85,36 @@ def main(
         _compare(record.figures_in(content), other, str(against), console)
     console.print(f"{write_report(directory)}", highlight=False, soft_wrap=True)
     return directory / record.NAME
+
+
+def _is_sound(directory: Path) -> bool:
+    from gan_zoo.loading import modality_of
+
+    return modality_of(directory) == "audio"
+
+
+def _speech(
+    directory: Path, metrics: list[str] | None, n: int | None, seed: int, fresh: bool, device: str
+) -> Path:
+    from gan_zoo.evaluation.speech import evaluate_speech
+    from gan_zoo.loading import load
+    from gan_zoo.run import data_of
+
+    data, gan = data_of(directory), load(directory, device=device)
+    return evaluate_speech(gan, data, directory, _moment(gan, data, directory), metrics, n, seed, fresh)
+
+
+def _moment(gan: GAN, data: DataModule, directory: Path) -> dict[str, Any]:
+    """Which moment of which run is measured."""
+    from gan_zoo.loading import checkpoint_in
+    from gan_zoo.metrics.features import file_sha256
+
+    return {
+        "model": type(gan).__name__,
+        "data": data.name,
+        "samples_seen": gan.samples_seen,
+        "checkpoint": file_sha256(checkpoint_in(directory)),
+    }
 
 
 def _features(choice: FeatureChoice, weights: str | None, sha256: str | None, device: str) -> Features | None:
@@ -122,8 +156,7 @@ def _subject(
     from functools import partial
 
     from gan_zoo.evaluation.cache import remembered
-    from gan_zoo.loading import checkpoint_in, load
-    from gan_zoo.metrics.features import file_sha256
+    from gan_zoo.loading import load
     from gan_zoo.metrics.subject import subject_of
     from gan_zoo.run import data_of
 
@@ -132,14 +165,7 @@ def _subject(
     count = n or usual_number(data)
     options: dict[str, Any] = {"k": k, "k_density": k_density, "remember": partial(remembered, device=device)}
     subject = subject_of(gan, data, count, reals=reals, seed=seed, features=features, **options)
-    file = checkpoint_in(directory)
-    moment = {
-        "model": type(gan).__name__,
-        "data": data.name,
-        "samples_seen": gan.samples_seen,
-        "checkpoint": file_sha256(file),
-    }
-    return subject, moment
+    return subject, _moment(gan, data, directory)
 
 
 def usual_number(data: DataModule) -> int:

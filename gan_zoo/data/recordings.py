@@ -29,8 +29,10 @@ IN_MEMORY = 2 * 2**30  # bytes of decoded sound that are kept where there is no 
 class Sounds(Protocol):
     """A collection of sounds whose lengths are known before they are read."""
 
-    names: Sequence[str]
     lengths: NDArray[np.int64]
+
+    @property
+    def names(self) -> Sequence[str]: ...
 
     def read(self, index: int) -> Samples: ...
 

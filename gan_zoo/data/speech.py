@@ -29,6 +29,7 @@ from gan_zoo.schema import ConfigError, DataError
 log = logging.getLogger(__name__)
 Random = np.random.Generator
 Share = Annotated[float, Field(ge=0, le=1)]
+Folders = tuple[str, str]  # clean, noisy
 
 
 class Pair(NamedTuple):
@@ -392,38 +393,38 @@ class ParallelSpeech(SpeechData):
             raise ConfigError(
                 "data.test_clean and data.test_noisy belong together: give both folders or neither"
             )
-        self.train_folders, self.test_folders = (clean, noisy), (test_clean, test_noisy)
+        self.train_folders = clean, noisy
+        self.test_folders = (test_clean, test_noisy) if test_clean and test_noisy else None
         self.held_out, self.conditions_file = held_out, conditions
 
     def load(self) -> tuple[Pairs, Pairs]:
-        train = self._paired(*self.train_folders)
-        if self.test_folders[0] and self.test_folders[1]:
-            return self._recorded(*self.train_folders, train), self._recorded(
-                *self.test_folders, self._paired(*self.test_folders)
-            )
+        train = self._paired(self.train_folders)
+        if self.test_folders is not None:
+            test = self._recorded(self.test_folders, self._paired(self.test_folders))
+            return self._recorded(self.train_folders, train), test
         if len(train) < 2:
             raise DataError(
-                self._folder(self.train_folders[0]),
+                folder_of(self) / self.train_folders[0],
                 "holds one file; at least two are wanted, one to hold out",
             )
         kept, held = evenly(len(train), self.held_out)
-        parts = ([train[i] for i in rows] for rows in (kept, held if len(held) else kept))
-        first, second = (self._recorded(*self.train_folders, part) for part in parts)
+        first, second = (
+            self._recorded(self.train_folders, [train[i] for i in rows])
+            for rows in (kept, held if len(held) else kept)
+        )
         return first, second
 
-    def _folder(self, name: str) -> Path:
-        return folder_of(self) / name
+    def _paired(self, folders: Folders) -> list[tuple[Path, Path]]:
+        root = folder_of(self)
+        return paired(root / folders[0], root / folders[1])
 
-    def _paired(self, clean: str, noisy: str) -> list[tuple[Path, Path]]:
-        return paired(self._folder(clean), self._folder(noisy))
-
-    def _recorded(self, clean: Any, noisy: Any, pairs: list[tuple[Path, Path]]) -> Recorded:
-        sides = [
-            Recordings([pair[k] for pair in pairs], self._folder(name), self.cache)
-            for k, name in enumerate((clean, noisy))
-        ]
+    def _recorded(self, folders: Folders, pairs: list[tuple[Path, Path]]) -> Recorded:
+        root = folder_of(self)
+        clean, noisy = (
+            Recordings([pair[k] for pair in pairs], root / name, self.cache) for k, name in enumerate(folders)
+        )
         return Recorded(
-            *sides, read_conditions(self._folder(self.conditions_file)) if self.conditions_file else None
+            clean, noisy, read_conditions(root / self.conditions_file) if self.conditions_file else None
         )
 
 

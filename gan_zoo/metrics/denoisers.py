@@ -15,7 +15,9 @@ from gan_zoo.audio import RATE
 Sound = NDArray[np.float32]
 Powers = NDArray[np.float64]
 _LENGTH, _HOP, _FFT = RATE // 50, RATE // 100, 512
-_WINDOW = np.sqrt(np.hanning(_LENGTH + 1)[:-1])  # at the analysis and at the synthesis: their product adds up to 1
+_WINDOW = np.sqrt(
+    np.hanning(_LENGTH + 1)[:-1]
+)  # at the analysis and at the synthesis: their product adds up to 1
 _FIRST = 6  # frames taken for noise
 _SMOOTHING = 0.98
 _SPEECH = 0.15  # mean log-likelihood ratio above which a frame holds speech (Sohn et al. 1999)

@@ -6,6 +6,7 @@ with a Hann window, as in the code of Hu & Loizou 2008 that SEGAN and its succes
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -51,15 +52,15 @@ FIGURES: dict[str, Meaning] = {
 }
 
 
-def scores(clean: Sound, other: Sound, *, with_pesq: bool = True) -> dict[str, float]:
-    """All of FIGURES at 16 kHz; without PESQ also without the composites, which are made of it."""
+def scores(clean: Sound, other: Sound, names: Collection[str] | None = None) -> dict[str, float]:
+    """All of FIGURES at 16 kHz, or those named; the composites are made of PESQ, LLR, WSS and segmental SNR."""
     _same_length(clean, other)
-    found = {"segmental_snr": segmental_snr(clean, other), "stoi": stoi(clean, other), "si_sdr": si_sdr(clean, other),
-             "snr": snr(clean, other), "llr": llr(clean, other), "wss": wss(clean, other), "lsd": lsd(clean, other)}  # fmt: skip
-    if with_pesq:
-        quality = pesq(clean, other)
-        found |= {"pesq": quality} | composites(quality, found["llr"], found["wss"], found["segmental_snr"])
-    return {name: found[name] for name in FIGURES if name in found}
+    wanted = set(FIGURES if names is None else names)
+    needed = wanted | ({"pesq", "llr", "wss", "segmental_snr"} if wanted & COMPOSITES else set())
+    found = {name: measure(clean, other) for name, measure in _MEASURES.items() if name in needed}
+    if wanted & COMPOSITES:
+        found |= composites(*(found[name] for name in ("pesq", "llr", "wss", "segmental_snr")))
+    return {name: found[name] for name in FIGURES if name in wanted}
 
 
 def _same_length(clean: Sound, other: Sound) -> None:
@@ -107,7 +108,9 @@ def framed(sound: Sound, rate: int = RATE) -> Frames:
     length = round(0.03 * rate)
     one = np.asarray(sound, np.float64)
     one = np.pad(one, (0, max(0, length - len(one))))
-    count = max(1, int(len(one) / (length // 4) - length / (length // 4)))  # the last one is left out, as in Loizou's code
+    count = max(
+        1, int(len(one) / (length // 4) - length / (length // 4))
+    )  # the last one is left out, as in Loizou's code
     window = 0.5 * (1 - np.cos(2 * np.pi * np.arange(1, length + 1) / (length + 1)))
     return np.lib.stride_tricks.sliding_window_view(one, length)[:: length // 4][:count] * window
 
@@ -242,3 +245,7 @@ def _missing(measure: str, package: str, error: Exception) -> ConfigError:
     return ConfigError(f"{measure} needs the {package} package ({error}): pip install 'gan-zoo[audio]'")
 
 
+COMPOSITES = {"csig", "cbak", "covl"}
+_MEASURES: dict[str, Callable[[Sound, Sound], float]] = {
+    "pesq": pesq, "segmental_snr": segmental_snr, "stoi": stoi, "si_sdr": si_sdr, "snr": snr, "llr": llr, "wss": wss, "lsd": lsd,
+}  # fmt: skip

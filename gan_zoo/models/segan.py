@@ -151,7 +151,7 @@ class SEGAN(GAN):
         super().__init__(latent={**latent, "size": [z, length]} if latent else None, **play)
         if channels != 1:
             raise ConfigError(f"segan hears one channel, got data.channels={channels}; average them first")
-        self.pre_emphasis = pre_emphasis
+        self.window, self.pre_emphasis = resolution, pre_emphasis
         self.generator = WaveGenerator(latent_channels=z, **generator)
         self.discriminator = SEGANDiscriminator(
             resolution, per_sample=self.regularizer.per_sample, **discriminator

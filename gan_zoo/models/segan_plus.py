@@ -79,9 +79,7 @@ class SEGANPlusDiscriminator(nn.Module):
         )
         sizes = [channels[-1] * code_length(resolution, stride, len(channels)), *hidden]
         dense = [
-            part
-            for i, o in itertools.pairwise(sizes)
-            for part in (nn.Linear(i, o), nn.PReLU(o, init=slope))
+            part for i, o in itertools.pairwise(sizes) for part in (nn.Linear(i, o), nn.PReLU(o, init=slope))
         ]
         self.head = nn.Sequential(nn.Flatten(), *dense, nn.Linear(sizes[-1], 1))
         initialise(self, init, init_scale)
@@ -150,7 +148,7 @@ class SEGANPlus(GAN):
             raise ConfigError(
                 "model.discriminator and model.critics are both null: nobody would judge; give one"
             )
-        self.pre_emphasis = pre_emphasis
+        self.window, self.pre_emphasis = resolution, pre_emphasis
         self.generator = WaveGenerator(latent_channels=z, **generator)
         own = (
             SEGANPlusDiscriminator(resolution, per_sample=self.regularizer.per_sample, **discriminator)

@@ -24,8 +24,7 @@ class PeriodCritic(nn.Module):
         self.period = period
         sizes = [inputs, width, 4 * width, 16 * width, 32 * width]
         self.layers = nn.ModuleList(
-            weight_norm(nn.Conv2d(i, o, (5, 1), (3, 1), padding=(2, 0)))
-            for i, o in itertools.pairwise(sizes)
+            weight_norm(nn.Conv2d(i, o, (5, 1), (3, 1), padding=(2, 0))) for i, o in itertools.pairwise(sizes)
         )
         self.layers.append(weight_norm(nn.Conv2d(sizes[-1], sizes[-1], (5, 1), padding=(2, 0))))
         self.head = weight_norm(nn.Conv2d(sizes[-1], 1, (3, 1), padding=(1, 0)))
