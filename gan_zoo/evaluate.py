@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gan_zoo.data.stream import DataModule
+    from gan_zoo.gan import GAN
     from gan_zoo.metrics.measures import Measure
     from gan_zoo.metrics.subject import Subject
 
@@ -38,6 +39,7 @@ def main(
     """Measures a run, and writes evaluation.json, evaluation/*.png and report.html into its directory.
 
     Beside each figure stands its floor (the same of held-out in the place of generated samples) and an interval.
+    Of speech, clean and enhanced utterances are compared instead, beside the noisy ones and two filters.
     What an earlier evaluation of the same checkpoint and settings found is kept: an interrupted one goes on.
 
     run: run directory.
@@ -60,6 +62,8 @@ def main(
     from gan_zoo.evaluation.report import write_report
 
     console, directory = Console(), Path(run)
+    if _is_sound(directory):
+        return _speech(directory, metrics, n, seed, fresh, device)
     other = record.figures(against) if against else None
     subject, moment = _subject(
         directory, n, reals=reals, seed=seed, features=features, weights=weights, sha256=sha256, device=device,
@@ -86,20 +90,42 @@ def main(
 def _subject(directory: Path, n: int | None, **options: Any) -> tuple[Subject, dict[str, Any]]:
     """What is measured, and which moment of which run it is. options: of evaluation.subjects.measured."""
     from gan_zoo.evaluation.subjects import measured
-    from gan_zoo.loading import checkpoint_in, load
-    from gan_zoo.metrics.features import file_sha256
+    from gan_zoo.loading import load
     from gan_zoo.run import data_of
 
     data = data_of(directory)
     gan = load(directory, device=options["device"])
-    subject = measured(gan, data, n or usual_number(data), **options)
-    moment = {
+    return measured(gan, data, n or usual_number(data), **options), _moment(gan, data, directory)
+
+
+def _is_sound(directory: Path) -> bool:
+    from gan_zoo.loading import modality_of
+
+    return modality_of(directory) == "audio"
+
+
+def _speech(
+    directory: Path, metrics: list[str] | None, n: int | None, seed: int, fresh: bool, device: str
+) -> Path:
+    from gan_zoo.evaluation.speech import evaluate_speech
+    from gan_zoo.loading import load
+    from gan_zoo.run import data_of
+
+    data, gan = data_of(directory), load(directory, device=device)
+    return evaluate_speech(gan, data, directory, _moment(gan, data, directory), metrics, n, seed, fresh)
+
+
+def _moment(gan: GAN, data: DataModule, directory: Path) -> dict[str, Any]:
+    """Which moment of which run is measured."""
+    from gan_zoo.loading import checkpoint_in
+    from gan_zoo.metrics.features import file_sha256
+
+    return {
         "model": type(gan).__name__,
         "data": data.name,
         "samples_seen": gan.samples_seen,
         "checkpoint": file_sha256(checkpoint_in(directory)),
     }
-    return subject, moment
 
 
 def usual_number(data: DataModule) -> int:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from gan_zoo import pair_view
+from gan_zoo import audio, pair_view
 from gan_zoo.schema import ConfigError
 
 Picture = NDArray[np.uint8]  # [H, W, C] with 1 (grey), 3 (RGB) or 4 (RGBA) channels
@@ -152,13 +152,22 @@ class Medium(NamedTuple):
     """How samples of a modality are shown: render(samples, real, columns, inputs), then encode to bytes.
 
     real: real ones in the same order, or None; inputs: what the samples were made from, on the wire, or None; captions
-    stand in it as strings, under "captions".
+    stand in it as strings, under "captions". beside: further files, as suffix -> bytes, of what was rendered.
     """
 
     suffix: str
     samples: int  # how many make a good view
     render: Callable[[Any, Any, int | None, dict[str, Any] | None], Any]
     encode: Callable[[Any], bytes]
+    beside: Callable[[Any], dict[str, bytes]] = lambda content: {}
+
+
+def _beside_sound(content: audio.Heard) -> dict[str, bytes]:
+    """Its spectrograms; of real ones also what was heard of them."""
+    noisy = (
+        {"_noisy.wav": audio.wav(content.rows["noisy"])} if list(content.rows) == ["clean", "noisy"] else {}
+    )
+    return {".png": png(audio.spectrograms(content.rows)), **noisy}
 
 
 _GRID = Medium(".png", 64, lambda samples, real, columns, inputs: grid(samples, columns), png)
@@ -172,6 +181,13 @@ MEDIA: dict[str, Medium] = {
     ),
     "captioned": Medium(".png", 16, lambda *shown: captioned(*shown), png),
     "points": Medium(".png", 2000, lambda samples, real, columns, inputs: scatter(samples, real), png),
+    "audio": Medium(
+        ".wav",
+        16,
+        lambda samples, real, columns, inputs: audio.heard(samples, real, inputs),
+        lambda content: audio.wav(content.sound),
+        _beside_sound,
+    ),
     "text": Medium(".txt", 64, lambda samples, real, columns, inputs: lines(samples, columns), str.encode),
 }
 
@@ -197,7 +213,10 @@ def save(
     """Writes samples as `stem` + the suffix of their modality; returns the path."""
     medium = medium_of(modality)
     path = stem.with_name(stem.name + medium.suffix)
-    publish(path, medium.encode(medium.render(samples, real, columns, inputs)))
+    content = medium.render(samples, real, columns, inputs)
+    publish(path, medium.encode(content))
+    for suffix, more in medium.beside(content).items():
+        publish(stem.with_name(stem.name + suffix), more)
     return path
 
 

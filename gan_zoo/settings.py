@@ -129,7 +129,20 @@ class RMSprop:
     foreach: bool | None = None
 
 
-OPTIMIZERS = ByName({"adam": Adam, "adamw": Adam, "sgd": SGD, "rmsprop": RMSprop})
+@dataclass
+class TensorFlowRMSprop:
+    """gan_zoo.optimizers.TensorFlowRMSprop: the mean square starts at 1, eps stands within the root."""
+
+    lr: Rate
+    alpha: Fraction = 0.9
+    eps: PositiveFloat = 1e-10
+    momentum: Fraction | Schedule = 0.0
+    weight_decay: NonNegativeFloat = 0.0
+
+
+OPTIMIZERS = ByName(
+    {"adam": Adam, "adamw": Adam, "sgd": SGD, "rmsprop": RMSprop, "rmsprop_tensorflow": TensorFlowRMSprop}
+)
 Player = Literal["generator", "discriminator"]
 Weights = dict[Player, dict[str, float]]
 

@@ -31,6 +31,7 @@ BOTTOM = (
     "vocabulary",
     "caption_vocabulary",
     "strategy",
+    "audio",
 )
 LEVELS = {**dict.fromkeys(BOTTOM, 0), "gan": 1, "models": 2, "data": 3, "metrics": 3, "callbacks": 3}
 ENTRY = 4  # every other file: what starts, composes, loads or writes a run

@@ -126,10 +126,17 @@ class Pictures(Watcher):
         )
         stem = f"{gan.samples_seen:010d}" if name == "samples" else name
         media.publish(self._path(stem), self.medium.encode(content))
+        for suffix, more in self.medium.beside(content).items():
+            media.publish(self.folder / f"{stem}{suffix}", more)
         if self.medium.suffix == ".png":
             send_picture(trainer, name, content, gan.samples_seen)
         if self.medium.suffix == ".txt":
             send_text(trainer, name, content, gan.samples_seen)
+        if self.medium.suffix == ".wav":
+            send_sound(trainer, name, content.sound, self._path(stem), gan.samples_seen)
+            send_picture(
+                trainer, f"{name}_spectrogram", media.audio.spectrograms(content.rows), gan.samples_seen
+            )
 
     def _path(self, stem: str) -> Path:
         return self.folder / f"{stem}{self.medium.suffix}"
@@ -227,3 +234,17 @@ def send_text(trainer: Trainer, name: str, text: str, samples_seen: int) -> None
 
             table = wandb.Table(columns=["line"], data=[[line] for line in text.splitlines()])
             logger.log_metrics({name: table, "samples_seen": samples_seen}, step=samples_seen)  # type: ignore[dict-item]
+
+
+def send_sound(trainer: Trainer, name: str, sound: media.audio.Sound, file: Path, samples_seen: int) -> None:
+    """To TensorBoard and W&B, where they are in use."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_audio(
+                name, torch.from_numpy(sound)[None], samples_seen, sample_rate=media.audio.RATE
+            )
+        elif isinstance(logger, WandbLogger):
+            import wandb
+
+            content: Any = {name: wandb.Audio(str(file)), "samples_seen": samples_seen}
+            logger.log_metrics(content, step=samples_seen)
