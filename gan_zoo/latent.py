@@ -13,6 +13,12 @@ from gan_zoo.schema import ConfigError
 
 LAWS = ("normal", "uniform", "unit_uniform", "unit_variance_uniform", "sphere")
 
+UNIFORM = {
+    "uniform": (-1.0, 1.0),
+    "unit_uniform": (0.0, 1.0),
+    "unit_variance_uniform": (-math.sqrt(3), math.sqrt(3)),
+}
+
 
 class Latent:
     """z of shape [N, Z] (or [N, *size]): normal N(0, 1); uniform U(-1, 1); unit_uniform U(0, 1); unit_variance_uniform
@@ -41,6 +47,17 @@ class Latent:
             lambda shape: torch.stack([torch.rand(shape[1:], generator=generator) for _ in range(n)]),
         )
 
+    @property
+    def mean(self) -> float:
+        return 0.5 if self.law == "unit_uniform" else 0.0
+
+    def of_normal(self, z: Tensor) -> Tensor:
+        """Standard normal numbers [N, *size] turned into ones of this law, each by itself and without a jump."""
+        if self.law in UNIFORM:
+            low, high = UNIFORM[self.law]
+            return low + (high - low) * torch.special.ndtr(z)
+        return on_sphere(z) if self.law == "sphere" else z
+
     def _shaped(
         self, n: int, normal: Callable[[list[int]], Tensor], uniform: Callable[[list[int]], Tensor]
     ) -> Tensor:
@@ -49,11 +66,7 @@ class Latent:
             return normal(shape)
         if self.law == "sphere":
             return on_sphere(normal(shape))
-        low, high = {
-            "uniform": (-1.0, 1.0),
-            "unit_uniform": (0.0, 1.0),
-            "unit_variance_uniform": (-math.sqrt(3), math.sqrt(3)),
-        }[self.law]
+        low, high = UNIFORM[self.law]
         return low + (high - low) * uniform(shape)
 
 

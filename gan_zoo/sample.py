@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gan_zoo.command import command
 
@@ -15,8 +16,17 @@ if TYPE_CHECKING:
     from gan_zoo.gan import GAN
 
 View = Literal[
-    "grid", "interpolation", "arithmetic", "classes", "nearest", "captions", "caption_arithmetic", "style"
+    "grid",
+    "interpolation",
+    "arithmetic",
+    "classes",
+    "nearest",
+    "video",
+    "captions",
+    "caption_arithmetic",
+    "style",
 ]
+Walk = Literal["spherical", "straight", "walk"]
 
 
 @command
@@ -27,7 +37,10 @@ def main(
     seed: NonNegativeInt = 0,
     view: View = "grid",
     condition: NonNegativeInt | list[NonNegativeInt] | None = None,
-    path: Literal["spherical", "straight"] = "spherical",
+    path: Walk = "spherical",
+    truncation: Annotated[float, Field(ge=0, le=1)] | None = None,
+    seconds: PositiveFloat = 8.0,
+    fps: PositiveInt = 25,
     steps: PositiveInt = 9,
     plus: list[list[NonNegativeInt]] | None = None,
     minus: list[list[NonNegativeInt]] | None = None,
@@ -43,14 +56,18 @@ def main(
     """Draws samples of a run, a checkpoint or an export, from its averaged generator where it has one.
 
     run: run directory, .ckpt file or export.
-    n: how many samples (grid, nearest), or how many rows (interpolation), or columns (classes); default 64, for captions 8
-        pictures or 3 rows.
+    n: how many samples (grid, nearest, video), or how many rows (interpolation), or columns (classes); default 64, for
+        captions 8 pictures or 3 rows.
     seed: of the latents; the same seed draws the same samples.
     view: grid; interpolation: a row from each latent to the next; arithmetic: means of chosen latents, added and
         subtracted, with the terms beside the result; classes: a row for each class, the same latents in each;
-        nearest: each sample and the training pictures nearest to it in pixels.
+        nearest: each sample and the training pictures nearest to it in pixels; video: a film of n walks beside one
+        another that ends where it began.
     condition: a class for all samples, or one for each.
-    path: along the great circle, or straight.
+    path: from latent to latent along the great circle, or straight; for video also walk: a smoothed random walk.
+    truncation: draws latents towards their mean by scaling, 1 not at all: less variety, often better pictures.
+    seconds: of a video.
+    fps: pictures a second of a video.
     steps: pictures in a row of an interpolation.
     plus: for arithmetic: lists of latent numbers whose means are added, as [[0, 3, 5], [7, 8]].
     minus: likewise, subtracted.
@@ -62,41 +79,44 @@ def main(
     style: for view=style: a picture file, whose latent a style encoder finds; it is trained at the first call and kept.
     style_steps: batches that the style encoder learns from.
     encoder: for models trained on embeddings: the encoder that made them.
-    output: file to write; default RUN/generated/<view>-<seed>.png (.txt for text).
+    output: file to write; default RUN/generated/<view>-<seed>.png (.txt for text, .gif for video, which may be .mp4).
     device: cpu, cuda, mps.
     """
     from gan_zoo import media
     from gan_zoo.loading import load, modality_of
+    from gan_zoo.truncation import truncated
 
     gan = load(run, device=device)
-    modality = modality_of(run)
-    if caption is not None or view in ("captions", "caption_arithmetic", "style"):
-        said = [text for text in (caption, other) if text is not None]
-        return _captioned(
-            gan,
-            Path(run),
-            view,
-            said,
-            output,
-            n=n,
-            seed=seed,
-            steps=steps,
-            style=style,
-            style_steps=style_steps,
-            encoder=encoder,
-        )
-    samples, columns = _drawn(
-        gan, Path(run), view, n or 64, seed, condition, path, steps, plus or [], minus or [], neighbours
-    )
     folder = Path(run) if Path(run).is_dir() else Path(run).parent
     target = Path(output) if output else folder / "generated" / f"{view}-{seed}"
-    written = media.save(
-        target.with_suffix("") if output else target,
-        gan.readable(samples),
-        modality,
-        columns=columns,
-        **(_beside(gan, Path(run), n) if view == "grid" and modality == "pair" else {}),
-    )
+    with truncated(gan, truncation) if truncation is not None else nullcontext():
+        if caption is not None or view in ("captions", "caption_arithmetic", "style"):
+            said = [text for text in (caption, other) if text is not None]
+            written = _captioned(
+                gan, Path(run), view, said, output, n=n, seed=seed, steps=steps, style=style,
+                style_steps=style_steps, encoder=encoder,
+            )  # fmt: skip
+        elif view == "video":
+            target = target if output else target.with_suffix(".gif")
+            written = _film(gan, target, n or 64, seed, path, seconds, fps, condition)
+        else:
+            samples, columns = _drawn(
+                gan,
+                Path(run),
+                view,
+                n or 64,
+                seed,
+                condition,
+                path,
+                steps,
+                plus or [],
+                minus or [],
+                neighbours,
+            )
+            modality = modality_of(run)
+            beside = _beside(gan, Path(run), n or 64) if view == "grid" and modality == "pair" else {}
+            stem = target.with_suffix("") if output else target
+            written = media.save(stem, gan.readable(samples), modality, columns=columns, **beside)
     print(written)
     return written
 
@@ -116,8 +136,17 @@ def _captioned(
     name = "caption" if view == "grid" else view
     target = Path(output) if output else folder / "generated" / f"{name}-{options['seed']}.png"
     media.publish(target.with_suffix(".png"), media.png(picture))
-    print(target.with_suffix(".png"))
     return target.with_suffix(".png")
+
+
+def _film(
+    gan: GAN, target: Path, n: int, seed: int, path: Walk, seconds: float, fps: int, condition: Any
+) -> Path:
+    from gan_zoo import video
+
+    frames = max(2, round(seconds * fps))
+    latents = video.path_of(_latent(gan), n, frames, seed, path, fps)
+    return video.write(video.pictures(gan, latents, seed, condition), target, fps)
 
 
 def _drawn(
@@ -133,6 +162,10 @@ def _drawn(
     minus: list[list[int]],
     neighbours: int,
 ) -> tuple[Tensor, int | None]:
+    from gan_zoo.schema import ConfigError
+
+    if path == "walk":
+        raise ConfigError(f"path=walk is for view=video, view={view} came; use path=spherical")
     if view == "interpolation":
         return interpolation(gan, n, seed, path, steps, condition), steps
     if view == "arithmetic":

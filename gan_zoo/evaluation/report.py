@@ -53,6 +53,7 @@ def page(directory: Path) -> str:
         "Samples": _film(directory, config["data"].get("modality")),
         "Curves": _curves(directory),
         "Figures": _figures(rows, evaluation),
+        "Resolutions": _resolutions(directory),
         "Pictures": _pictures(directory, evaluation),
         "Remarks": _remarks(summary),
         "Judge": _judge(directory),
@@ -230,6 +231,21 @@ def _figures(rows: Sequence[Row], evaluation: dict[str, Any] | None) -> str:
         '<div class="scroll card" style="margin-top:0"><table class="stack"><thead><tr><th>Figure</th><th class="number">Value</th>'
         '<th class="number">95 % interval</th><th class="number">Floor</th><th></th></tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _resolutions(directory: Path) -> str:
+    """resolutions.csv, a line for each resolution of a growing run when it was finished."""
+    columns, rows = media.read_table(directory / "resolutions.csv")
+    if not rows:
+        return ""
+    head = ["side in px", "samples seen", *(name.replace("_", " ") for name in columns[2:])]
+    lines = [
+        [row["resolution"], f"{int(row['samples_seen']):,}", *(digits(float(row[name])) if row[name] else "" for name in columns[2:])]
+        for row in rows
+    ]  # fmt: skip
+    return "<h2>Resolutions</h2>" + _table(
+        "Each resolution when it was finished, against training pictures of it", head, lines
     )
 
 
