@@ -260,7 +260,10 @@ def test_a_mistake_in_the_command_is_told_before_anything_runs(tmp_path: Path) -
             "did you mean measure.reals",
         ),
         ({"experiment": str(folder), "measure": {"metrics": ["mode"]}}, "did you mean modes"),
-        ({"experiment": str(folder), "measure": {"metrics": ["frechet"]}}, "figures.high_quality: none"),
+        (
+            {"experiment": str(write(tmp_path / "other", measure={"metrics": ["frechet"], "n": 9}))},
+            "figures.high_quality: none",
+        ),
     ):
         with pytest.raises(ConfigError, match=told):
             benchmark.main(**arguments, runs=str(tmp_path / "runs"))
@@ -272,7 +275,9 @@ def test_every_row_of_every_budget_composes(experiment: str) -> None:
     grid = grids.read(grids.folder_of(experiment))
     assert {"quick", "full"} <= grid.budgets.keys()
     for budget in grid.budgets.values():
-        measures.check({**grid.measure, **budget.measure}, grid.figures)
+        settings = {**grid.measure, **budget.measure}
+        measures.check(settings)
+        measures.check_figures(grid.figures, [*grid.measure["metrics"], *settings["metrics"]])
         cells = [(data, row) for data in grid.data for row in grid.rows]
         for data, row in cells if len(grid.data) == 1 else [*cells[: len(grid.rows)], *cells[-1:]]:
             config = grids.composed(grids.overrides_of(grid, budget, data, row))

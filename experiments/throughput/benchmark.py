@@ -1,6 +1,7 @@
 """Steps per second of gan_zoo, of a loop as tutorials write it, and of a loop tuned by hand without any framework.
 
     python experiments/throughput/benchmark.py model=dcgan,wgan_gp,vanilla,cgan precision=32-true,bf16-mixed
+    python experiments/throughput/benchmark.py model=pggan_16,pggan_32,pggan_64    # "tutorial": as the public PyTorch port
 
 The three take turns in blocks of steps within one process, on the same networks, data and batch size, so that whatever else
 the machine does falls on all of them. The figure is the median over rounds of the ratio of two neighbouring blocks.
@@ -36,8 +37,10 @@ SETTINGS = {
     "wgan_gp": ["model=wgan_gp", "data=stacked_digits"],
     "vanilla": ["model=vanilla", "data=digits", "data.resolution=28"],
     "cgan": ["model=cgan", "data=digits"],
-}
-BLOCK = {"dcgan": 4, "wgan_gp": 5, "vanilla": 100, "cgan": 20}
+    **{f"pggan_{side}": ["model=pggan", "data=avatars", "data.size=300", "data.held_out=8", "data.classes=0", f"data.resolution={side}",
+                         f"model.schedule.initial_resolution={side}", "data.batch_size=16"] for side in (16, 32, 64)},
+}  # fmt: skip
+BLOCK = {"dcgan": 4, "wgan_gp": 5, "vanilla": 100, "cgan": 20, "pggan_16": 10, "pggan_32": 6, "pggan_64": 3}
 HERE = Path(__file__).parent
 
 
@@ -204,6 +207,16 @@ class TakeTurns(pl.Callback):
         self.started = time.perf_counter()
 
 
+def contenders(model: str) -> dict[str, type[Loop]]:
+    """For progressive growing the tutorial's part is the public port's."""
+    if model.startswith("pggan"):
+        sys.modules.setdefault("benchmark", sys.modules[__name__])  # whose classes theirs extend
+        import progressive
+
+        return {"tutorial": progressive.Port, "tuned": progressive.Tuned}
+    return {"tutorial": Tutorial, "tuned": Tuned}
+
+
 def measure(model: str, precision: str, rounds: int) -> dict[str, Any]:
     config = validate(compose([*SETTINGS[model], "seed=1"]))
     data = data_module(config)
@@ -211,10 +224,8 @@ def measure(model: str, precision: str, rounds: int) -> dict[str, Any]:
     count = min(len(items), 2000)
     whole = items.__getitems__([(i, 0, data.resolution) for i in range(count)])
     pictures, labels = whole["real"], whole.get("condition", torch.zeros(count, dtype=torch.int64))
-    others = {
-        "tutorial": Tutorial(config, pictures, labels, precision),
-        "tuned": Tuned(config, pictures, labels, precision),
-    }
+    given = (config, pictures, labels, precision)
+    others = {name: kind(*given) for name, kind in contenders(model).items()}
     gan = loading.build(config)
     data.begin(0, None)
     turns = TakeTurns(others, BLOCK[model], rounds)
@@ -258,7 +269,7 @@ def main(arguments: list[str]) -> None:
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     rows = []
-    for model in chosen.get("model", "dcgan,wgan_gp,vanilla,cgan").split(","):
+    for model in chosen.get("model", ",".join(SETTINGS)).split(","):
         for precision in chosen.get("precision", "32-true,bf16-mixed").split(","):
             rows.append(measure(model, precision, int(chosen.get("rounds", 12))))
             print(rows[-1], flush=True)

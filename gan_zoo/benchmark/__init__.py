@@ -58,7 +58,8 @@ def main(
     trial.preload()
     directory, most = Path(runs, folder.resolve().name, budget), max(seeds or 0, chosen.seeds)
     trials = grids.trials(grid, chosen, directory, most, overrides or (), measure)
-    measures.check(trials[0].measure, grid.figures)
+    measures.check(trials[0].measure)
+    measures.check_figures(grid.figures, [*grid.measure["metrics"], *trials[0].measure["metrics"]])
     asked = [
         item
         for item in trials

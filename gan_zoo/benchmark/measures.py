@@ -71,8 +71,8 @@ def figures(
     return Measured(found, np.ascontiguousarray(shown))
 
 
-def check(settings: dict[str, Any], wanted: Iterable[str] = ()) -> None:
-    """ConfigError for an argument or metric of a grid's `measure` that does not exist, or a figure none of them gives."""
+def check(settings: dict[str, Any]) -> None:
+    """ConfigError for an argument or metric of a grid's `measure` that does not exist."""
     from gan_zoo.signatures import arguments
     from gan_zoo.wording import raise_if
 
@@ -82,7 +82,11 @@ def check(settings: dict[str, Any], wanted: Iterable[str] = ()) -> None:
     for name in settings["metrics"]:
         if name not in MEASURES:
             raise ConfigError(f"measure.metrics: {name!r} came; {meant(name, MEASURES)}")
-    given = {name for metric in settings["metrics"] for name in MEASURES[metric].figures}
+
+
+def check_figures(wanted: Iterable[str], metrics: Iterable[str]) -> None:
+    """ConfigError for a column of a grid that none of its metrics gives."""
+    given = {name for metric in metrics for name in MEASURES[metric].figures}
     for name in wanted:
         if name not in given:
             raise ConfigError(f"figures.{name}: none of the metrics measured gives it; {meant(name, given)}")
