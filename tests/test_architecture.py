@@ -27,6 +27,7 @@ BOTTOM = (
     "checkpoint",
     "media",
     "pair_view",
+    "caption_sheet",
     "labelled",
     "vocabulary",
     "caption_vocabulary",
