@@ -84,7 +84,7 @@ class CaptionFiles(CaptionData):
     def held_out_set(self) -> BatchDataset:
         if not len(self.loaded.held_out):
             raise ConfigError(f"no picture of {self.name} is held out; set data.held_out, for example to 0.1")
-        return self.captioned(self.loaded.held_out, centred=True)
+        return self.captioned(self.loaded.held_out, centred=True, must_mismatch=False)
 
     def read_captions(self, path: Path) -> list[str]:
         """The lines of a caption file that are not blank; bytes that are no UTF-8 are replaced, as the published files have some."""

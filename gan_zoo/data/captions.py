@@ -132,6 +132,7 @@ class CaptionedPictures:
     rows: int64 [items]. classes: class of every *row*, or None. averaged: how many captions the embedding is the mean of,
     drawn with replacement (Reed et al. 2016: 4). flip: mirror with probability 1/2. crop: side of the random square that is
     cut out, in pixels of the store; None takes all. centred: it is cut out of the middle.
+    must_mismatch: otherwise a set of which nothing mismatches is given without mismatches, and not refused.
     """
 
     def __init__(
@@ -145,6 +146,7 @@ class CaptionedPictures:
         flip: bool = False,
         crop: int | None = None,
         centred: bool = False,
+        must_mismatch: bool = True,
         seed: int = 0,
     ) -> None:
         self.store, self.rows, self.table, self.classes = store, rows, table, classes
@@ -156,7 +158,8 @@ class CaptionedPictures:
         self.begins = np.cumsum(self.sizes) - self.sizes
         self.group = group
         texts = table.numbers[np.concatenate([np.arange(*table.starts[r : r + 2]) for r in rows])]
-        if len(rows) < 2 or (texts == texts[0]).all():
+        self.mismatches = len(rows) > 1 and bool((texts != texts[0]).any())
+        if must_mismatch and not self.mismatches:
             raise ConfigError(
                 f"a mismatching caption needs two pictures that are described differently; there are {len(rows)} pictures "
                 f"with {len(np.unique(texts))} different captions"
@@ -173,11 +176,15 @@ class CaptionedPictures:
         classes = np.full(len(rows), -1) if self.classes is None else self.classes[rows]
         batch["class"] = torch.from_numpy(classes.astype(np.int64))
         chosen = self._captions(rows, index, epoch, _CAPTION)
-        other, mismatch = self.mismatch(index, epoch)
         batch["tokens"] = self._tokens(chosen[:, 0])
-        batch["mismatch_tokens"] = self._tokens(mismatch)
         if self.table.embedding is not None:
             batch["embedding"] = self._embedding(chosen)
+        return {**batch, **self._mismatches(index, epoch)} if self.mismatches else batch
+
+    def _mismatches(self, index: Rows, epoch: Rows) -> dict[str, Tensor]:
+        other, mismatch = self.mismatch(index, epoch)
+        batch = {"mismatch_tokens": self._tokens(mismatch)}
+        if self.table.embedding is not None:
             others = self._captions(self.rows[other], index, epoch, _OTHER // 2)
             others[:, 0] = mismatch
             batch["mismatch_embedding"] = self._embedding(others)
@@ -362,7 +369,7 @@ class CaptionData(ImageData):
         return self.captioned(self.loaded.train, flip=self.flip, seed=self.seed)
 
     def held_out_set(self) -> BatchDataset:
-        return self.captioned(self.loaded.held_out)
+        return self.captioned(self.loaded.held_out, must_mismatch=False)
 
     def _item_weights(self) -> Tensor | None:
         labels = self.conditions()

@@ -120,7 +120,7 @@ class Flowers(CaptionData):
 
     def unseen_set(self) -> BatchDataset:
         """Flowers of kinds that are not among those to train on."""
-        return self.captioned(np.arange(self.size + self.held_out, len(self.flowers)))
+        return self.captioned(np.arange(self.size + self.held_out, len(self.flowers)), must_mismatch=False)
 
     def texts_of(self) -> list[list[str]]:
         return [[describe(flower, number) for number in range(self.captions)] for flower in self.flowers]
