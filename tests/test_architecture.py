@@ -25,6 +25,7 @@ BOTTOM = (
     "latent",
     "optimizers",
     "checkpoint",
+    "caption_sheet",
     "media",
     "pair_view",
     "caption_sheet",

@@ -16,6 +16,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from torch import Tensor
 
 from gan_zoo import media
+from gan_zoo.caption_sheet import caption_sheet
 from gan_zoo.metrics.distances import nearest
 from gan_zoo.metrics.duplicates import nearest_pairs, nearest_training
 from gan_zoo.metrics.fingerprints import empirical_cdf, unit_pixels
@@ -27,13 +28,14 @@ from gan_zoo.metrics.subject import Subject
 
 REAL, FAKE, HELD_OUT, WRONG = "0.62", "#0072B2", "#009E73", "#D55E00"  # Okabe and Ito 2008
 MOST = 1500  # points of a scatter
+SHEET = 16  # captions
 
 
 class Drawing(NamedTuple):
     """When it fits, how it is drawn, and the caption under it."""
 
     fits: Callable[[Subject], bool]
-    draw: Callable[[Subject], Figure]
+    draw: Callable[[Subject], Figure | media.Picture]
     caption: str
 
 
@@ -44,7 +46,9 @@ def draw_all(
     found = []
     for name, drawing in DRAWINGS.items():
         if drawing.fits(subject):
-            media.publish(folder / f"{name}.png", _png(drawing.draw(subject)))
+            drawn = drawing.draw(subject)
+            content = _png(drawn) if isinstance(drawn, Figure) else media.png(drawn)
+            media.publish(folder / f"{name}.png", content)
             found.append({"file": f"{name}.png", "caption": drawing.caption})
             after(name)
     return found
@@ -287,6 +291,24 @@ def spectra(subject: Subject) -> Figure:
     return figure
 
 
+# ---------------------------------------------------------------- captions
+
+
+def captioned(subject: Subject) -> media.Picture:
+    """Samples, the held-out pictures of the same captions, and the captions."""
+    assert subject.told is not None  # what fits, DRAWINGS says
+    n = min(SHEET, len(subject.fake))
+    return caption_sheet(
+        subject.fake[:n], subject.told.wanted("fake", n).captions, subject.held_out.samples[:n]
+    )
+
+
+def unseen(subject: Subject) -> media.Picture:
+    """The same of pairs that were never trained on."""
+    assert subject.told is not None
+    return caption_sheet(*subject.told.drawn_unseen(SHEET))
+
+
 DRAWINGS: dict[str, Drawing] = {
     "modes": Drawing(
         lambda s: s.truth.centres is not None, mixture,
@@ -307,6 +329,12 @@ DRAWINGS: dict[str, Drawing] = {
     "duplicates": Drawing(
         lambda s: s.pictures and len(s.fake) > 12, duplicates,
         "Does it repeat itself? The most similar pairs of samples, and their distance in pixels."),
+    "captions": Drawing(
+        lambda s: s.told is not None, captioned,
+        "Samples beside the held-out pictures of the same captions."),
+    "unseen_captions": Drawing(
+        lambda s: s.told is not None and s.told.has_unseen, unseen,
+        "Captions whose pair of petal colour and petal shape was never trained on."),
     "spectra": Drawing(
         lambda s: s.side >= 8, spectra,
         "Fingerprints: generated pictures often differ at high frequency, and at pure black."),

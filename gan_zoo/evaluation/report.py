@@ -306,6 +306,8 @@ def _tables(evaluation: dict[str, Any] | None) -> str:
             for name, choice, *shares in rows
         ]
         tables.append(_table("Attributes, as the program reads them", head, body))
+    if said := measures.get("caption_variety", {}).get("details", {}).get("verdict"):
+        tables.append(f"<p>Variety under one caption: <b>{_e(said)}</b>.</p>")
     low = measures.get("spectrum", {}).get("details", {})
     if low.get("statistics"):
         parts = ("train", "held_out", "fake")

@@ -157,6 +157,11 @@ class Told:
         batch = self.batch("unseen", 0, count)
         return self.right("unseen", self.sample(batch) if part == "fake" else batch["real"])
 
+    def drawn_unseen(self, n: int) -> tuple[Tensor, list[str], Tensor]:
+        """Samples of n captions of unseen pairs, the captions, and the pictures that these describe, in [-1, 1]."""
+        batch = self.batch("unseen", 0, n)
+        return self.sample(batch), self.wanted("unseen", n).captions, batch["real"].float() / 127.5 - 1
+
     def sample(self, inputs: dict[str, Tensor]) -> Tensor:
         count = len(inputs["real"])
         return self.gan.sample(count, seed=self.seed, inputs=inputs).clamp(-1, 1)
