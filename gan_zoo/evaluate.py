@@ -30,6 +30,7 @@ def main(
     features: FeatureChoice = "auto",
     weights: str | None = None,
     sha256: str | None = None,
+    joint_encoder: str | None = None,
     k: PositiveInt = 3,
     k_density: PositiveInt = 5,
     against: str | None = None,
@@ -50,6 +51,7 @@ def main(
     features: what pictures are turned into; auto: the digits classifier for the embedded digits, else pixels.
     weights: file of Inception's weights, for features=inception.
     sha256: of that file; default: of the published one.
+    joint_encoder: file of gan_zoo.train_text_encoder, for the R-precision of captions.
     k: neighbours for precision and recall.
     k_density: neighbours for density and coverage.
     against: another evaluated run, to compare with; refused where its figures were made in another way.
@@ -67,9 +69,9 @@ def main(
     other = record.figures(against) if against else None
     subject, moment = _subject(
         directory, n, reals=reals, seed=seed, features=features, weights=weights, sha256=sha256, device=device,
-        k=k, k_density=k_density,
+        k=k, k_density=k_density, joint_encoder=joint_encoder,
     )  # fmt: skip
-    settings = {
+    settings: dict[str, Any] = {
         "n": len(subject.fake),
         "reals": reals,
         "seed": seed,
@@ -77,6 +79,8 @@ def main(
         "k_density": k_density,
         "features": [subject.features.name, subject.features.sha256, subject.features.resize],
     }
+    if joint_encoder is not None:
+        settings["joint_encoder"] = joint_encoder
     blank = record.empty(moment, settings)
     content = blank if fresh else record.begun(directory, blank)
     _measure(subject, metrics, directory, content, console)

@@ -25,7 +25,6 @@ BOTTOM = (
     "latent",
     "optimizers",
     "checkpoint",
-    "caption_sheet",
     "media",
     "pair_view",
     "caption_sheet",

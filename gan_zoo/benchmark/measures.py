@@ -46,6 +46,7 @@ def figures(
     features: FeatureChoice = "auto",
     weights: str | None = None,
     sha256: str | None = None,
+    joint_encoder: str | None = None,
     k: PositiveInt = 3,
     k_density: PositiveInt = 5,
     threshold: PositiveFloat = SEARCH.threshold,
@@ -59,7 +60,7 @@ def figures(
     """
     subject = measured(
         gan.to(device), data, n, reals=reals, seed=seed, features=features, weights=weights, sha256=sha256,
-        device=device, k=k, k_density=k_density, search=Search(n, threshold, starts, steps),
+        device=device, joint_encoder=joint_encoder, k=k, k_density=k_density, search=Search(n, threshold, starts, steps),
     )  # fmt: skip
     found: dict[str, float] = {}
     for one in chosen(subject, metrics).values():

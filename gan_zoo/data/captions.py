@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor
 
+from gan_zoo.caption_vocabulary import PAD, UNKNOWN, CaptionVocabulary, words_of
 from gan_zoo.data.caption_embeddings import read_embeddings
 from gan_zoo.data.image_data import ImageData, Rows
 from gan_zoo.data.pyramid import Store, columns, draws, shrink
@@ -24,69 +24,43 @@ from gan_zoo.data.stream import BatchDataset, Key
 from gan_zoo.schema import ConfigError
 
 Words = npt.NDArray[np.uint64]
-PAD, UNKNOWN = "<pad>", "<unknown>"
-WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
 # Zhang et al. 2015, as Reed et al. 2016 number it: '-' stands twice, and its second number counts.
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{} "
 CHARACTERS = 201  # Reed et al. 2016
 
 
-def words_of(caption: str) -> list[str]:
-    """Lower-case words, 'heart-shaped' and "flower's" one each; punctuation is dropped."""
-    return WORD.findall(caption.lower())
-
-
-class Vocabulary:
-    """Units (words or characters) and their numbers; 0 is the pad. Captions are cut and padded to `length`.
+class Vocabulary(CaptionVocabulary):
+    """Units (words or characters) and their numbers; captions are cut and padded to `length`.
 
     A word that is not in the list becomes <unknown>, number 1; a character that is not in the alphabet is a pad, as in
     Reed et al.'s code.
     """
 
-    def __init__(self, unit: Literal["word", "character"], units: Sequence[str], length: int) -> None:
+    def __init__(self, units: Sequence[str], length: int) -> None:
+        super().__init__(units)
         if length < 1:
             raise ConfigError(f"data.caption_length must be at least 1, got {length}")
-        self.unit, self.units, self.length = unit, list(units), length
-        self.numbers = {name: number for number, name in enumerate(self.units)}
-        if len(self.units) > 2**15:
-            raise ConfigError(
-                f"a vocabulary of {len(self.units):,} words is too large, at most 32,768; set data.min_count higher"
-            )
+        if len(units) > 2**15:
+            raise ConfigError(f"a vocabulary of {len(units):,} words is too large, at most 32,768 fit")
+        self.length = length
 
     @classmethod
-    def of_words(cls, words: Sequence[str], length: int) -> Vocabulary:
-        return cls("word", [PAD, UNKNOWN, *words], length)
+    def from_words(cls, words: Sequence[str], length: int) -> Vocabulary:
+        return cls([PAD, UNKNOWN, *words], length)
 
     @classmethod
-    def of_characters(cls, length: int) -> Vocabulary:
+    def from_characters(cls, length: int) -> Vocabulary:
         """71 units: the pad and the 70 characters that Reed et al. number from 1 to 70."""
-        return cls("character", [PAD, *ALPHABET], length)
+        return cls([PAD, *ALPHABET], length)
 
-    def split(self, caption: str) -> list[str]:
-        return words_of(caption) if self.unit == "word" else list(" ".join(caption.lower().split()))
-
-    def encode(self, captions: Sequence[str]) -> Tensor:
+    def encode(self, captions: Sequence[str], length: int | None = None) -> Tensor:
         """int16 [N, length]."""
-        absent = self.numbers[UNKNOWN] if self.unit == "word" else 0
-        table = np.zeros((len(captions), self.length), np.int16)
+        absent = self.numbers.get(UNKNOWN, 0)
+        table = np.zeros((len(captions), length or self.length), np.int16)
         for row, caption in zip(table, captions, strict=True):
-            found = [self.numbers.get(unit, absent) for unit in self.split(caption)[: self.length]]
+            found = [self.numbers.get(unit, absent) for unit in self.split(caption)[: len(row)]]
             row[: len(found)] = found
         return torch.from_numpy(table)
-
-    def decode(self, tokens: Tensor) -> list[str]:
-        """Captions of whole numbers [N, L]; pads at the end are left out."""
-        between = " " if self.unit == "word" else ""
-        return [
-            between.join(self.units[number] for number in row if number or self.unit == "word").strip()
-            for row in (
-                row[: max((i + 1 for i, n in enumerate(row) if n), default=0)] for row in tokens.tolist()
-            )
-        ]
-
-    def unknown(self, caption: str) -> list[str]:
-        """What of the caption is not in the vocabulary."""
-        return [unit for unit in self.split(caption) if unit not in self.numbers]
 
 
 @dataclass(frozen=True)
@@ -323,8 +297,8 @@ class CaptionData(ImageData):
     def words_and_numbers(self) -> Vocabulary:
         longest = self._caption_length
         if self.unit == "character":
-            return Vocabulary.of_characters(longest or CHARACTERS)
-        return Vocabulary.of_words(self.words(), longest or self.longest())
+            return Vocabulary.from_characters(longest or CHARACTERS)
+        return Vocabulary.from_words(self.words(), longest or self.longest())
 
     @property
     def vocabulary(self) -> list[str]:

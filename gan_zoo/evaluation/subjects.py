@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from gan_zoo.caption_vocabulary import CaptionVocabulary
 from gan_zoo.data.stream import DataModule
 from gan_zoo.evaluation import FeatureChoice
 from gan_zoo.evaluation.cache import remembered
 from gan_zoo.gan import GAN
 from gan_zoo.metrics import features as networks
+from gan_zoo.metrics.captions import Joint
 from gan_zoo.metrics.features import Features
 from gan_zoo.metrics.subject import Subject, subject_of
+from gan_zoo.nn import joint_embedding
 from gan_zoo.schema import ConfigError
 
 
@@ -25,17 +32,39 @@ def measured(
     features: FeatureChoice = "auto",
     weights: str | None = None,
     sha256: str | None = None,
+    joint_encoder: str | None = None,
     device: str = "cpu",
     **options: Any,
 ) -> Subject:
     """n samples of `gan` beside at most `reals` reals; with features=inception its classes give the Inception score.
 
-    auto leaves the features to the data. weights, sha256: of Inception. options: further fields of Subject.
+    auto leaves the features to the data. weights, sha256: of Inception. joint_encoder: a file of
+    train_text_encoder. options: further fields of Subject.
     """
     chosen, scorer = chosen_features(features, weights, sha256, device)
     return subject_of(
-        gan, data, n, reals=reals, seed=seed, features=chosen, scorer=scorer, remember=partial(remembered, device=device), **options
+        gan, data, n, reals=reals, seed=seed, features=chosen, scorer=scorer, remember=partial(remembered, device=device),
+        joint=None if joint_encoder is None else joint_of(joint_encoder, data, device), **options,
     )  # fmt: skip
+
+
+def joint_of(path: str, data: DataModule, device: str) -> Joint:
+    """The pair of encoders that train_text_encoder wrote; ConfigError where it is of pictures of another shape."""
+    trained = joint_embedding.read(path)
+    wanted = trained.about["picture"]
+    if (wanted["channels"], wanted["resolution"]) != (data.channels, data.resolution):
+        raise ConfigError(
+            f"{path} encodes pictures of {wanted['resolution']} px and {wanted['channels']} channels, data={data.name} has "
+            f"{data.resolution} px and {data.channels}; train one on these data: python -m gan_zoo.train_text_encoder"
+        )
+    words, text, picture = CaptionVocabulary(trained.vocabulary), trained.text.to(device), trained.picture.to(device)
+
+    @torch.no_grad()
+    def embed(pictures: Tensor, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        tokens = words.encode(captions, trained.about["caption_length"]).long()
+        return picture(pictures.to(device)).float().cpu(), text(tokens.to(device)).float().cpu()
+
+    return Joint(f"{trained.about['name']} of {trained.about['data']}", trained.digest, embed)
 
 
 def chosen_features(

@@ -24,7 +24,14 @@ CHUNK = 512
 CANDIDATES = 100  # Xu et al. 2018
 CAPTIONS, LATENTS = 32, 8  # for the variety under one caption
 IGNORES_Z = 0.02  # variety below this share of that between captions is none
-Embed = Callable[[Tensor, Sequence[str]], tuple[Tensor, Tensor]]
+
+
+class Joint(NamedTuple):
+    """An encoder of both: embed(pictures [N, C, H, W] in [-1, 1], captions) -> both in one space, [N, E] each."""
+
+    name: str
+    sha256: str | None
+    embed: Callable[[Tensor, Sequence[str]], tuple[Tensor, Tensor]]
 
 
 # ---------------------------------------------------------------- pure functions
@@ -107,11 +114,11 @@ class Wanted(NamedTuple):
 class Told:
     """What a model was told to draw, and more drawings of it; sample i is of held-out item i.
 
-    embed: (pictures [N, C, H, W] in [-1, 1], captions) -> both in one space, [N, E] each, where a joint encoder is at hand.
+    joint: puts pictures and captions into one space, where such an encoder is at hand.
     """
 
-    def __init__(self, gan: GAN, data: CaptionData, seed: int = 0, embed: Embed | None = None) -> None:
-        self.gan, self.data, self.seed, self.embed = gan, data, seed, embed
+    def __init__(self, gan: GAN, data: CaptionData, seed: int = 0, joint: Joint | None = None) -> None:
+        self.gan, self.data, self.seed, self.joint = gan, data, seed, joint
         self._wanted: dict[str, Wanted] = {}
 
     @property
@@ -181,11 +188,11 @@ class Told:
 
     def matches(self, part: str, pictures: Tensor) -> Tensor:
         """Whether the joint encoder finds each picture's caption among others, [N, 1]."""
-        assert self.embed is not None  # what fits, the table says
+        assert self.joint is not None  # what fits, the table says
         captions = self.wanted(part, len(pictures)).captions
         numbers: dict[str, int] = {}
         parts = [
-            self.embed(pictures[i : i + CHUNK], captions[i : i + CHUNK])
+            self.joint.embed(pictures[i : i + CHUNK], captions[i : i + CHUNK])
             for i in range(0, len(pictures), CHUNK)
         ]
         shown, told = (torch.cat(one) for one in zip(*parts, strict=True))

@@ -21,7 +21,7 @@ from gan_zoo.data.text import Text
 from gan_zoo.data.toy import Mixture, Triangles
 from gan_zoo.gan import GAN, Judgement
 from gan_zoo.metrics import digits_classifier, structural
-from gan_zoo.metrics.captions import Embed, Told
+from gan_zoo.metrics.captions import Joint, Told
 from gan_zoo.metrics.distances import nearest
 from gan_zoo.metrics.features import Features, digits_features, extract, raw_pixels
 from gan_zoo.metrics.inputs import seeded
@@ -167,6 +167,8 @@ class Subject:
             return self.scorer.name, self.scorer.sha256, self.scorer.resize
         if view in ("probabilities", "scored", "classes", "asked") and self.truth.judge:
             return self.truth.judge[:3]
+        if view == "matches" and self.told and self.told.joint:
+            return self.told.joint.name, self.told.joint.sha256, "none"
         if view in ("told", "unseen"):
             return "attributes of flowers, read by a program", None, "area to 64"
         if view == "attributes":
@@ -297,12 +299,12 @@ def subject_of(
     reals: int,
     seed: int = 0,
     features: Features | None = None,
-    embed: Embed | None = None,
+    joint: Joint | None = None,
     **options: Any,
 ) -> Subject:
     """n samples of `gan` beside at most `reals` training and held-out reals of its data; pictures at the fakes' side.
 
-    features: None is what suits the data (see `features_of`). embed: pictures and captions into one space.
+    features: None is what suits the data (see `features_of`). joint: encodes pictures and captions.
     options: further fields of Subject.
     """
     paired = bool(gan.conditioned_on)
@@ -321,7 +323,7 @@ def subject_of(
         train, held_out, fake, features or features_of(data, fake), data.modality, str(data.name),
         truth_of(data, resolution), asked, seed,
         discriminator=None if paired else partial(judged, gan), source=source_of(gan), paired=paired,
-        told=Told(gan, data, seed, embed) if paired and isinstance(data, CaptionData) else None, **options,
+        told=Told(gan, data, seed, joint) if paired and isinstance(data, CaptionData) else None, **options,
     )  # fmt: skip
 
 

@@ -125,7 +125,7 @@ def _with_unseen(subject: Subject) -> bool:
 
 
 def _matched(subject: Subject) -> bool:
-    return subject.told is not None and subject.told.embed is not None
+    return subject.told is not None and subject.told.joint is not None
 
 
 def _tested(subject: Subject, real: Tensor, fake: Tensor) -> int:

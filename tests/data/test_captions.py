@@ -15,7 +15,7 @@ from gan_zoo.data.captions import ALPHABET, CaptionedPictures, CaptionTable, Voc
 from gan_zoo.data.pyramid import MemoryPictures
 from gan_zoo.schema import ConfigError, DataError
 
-WORDS = Vocabulary.of_words(["a", "b", "c", "flower", "red"], 4)
+WORDS = Vocabulary.from_words(["a", "b", "c", "flower", "red"], 4)
 
 
 def captioned(
@@ -24,7 +24,7 @@ def captioned(
     """Row i is a grey picture of level i, 8 px."""
     texts = [text for row in captions for text in row]
     starts = np.cumsum([0, *map(len, captions)])
-    table = CaptionTable(texts, starts, Vocabulary.of_words(sorted({*texts}), 1).encode(texts), embedding)
+    table = CaptionTable(texts, starts, Vocabulary.from_words(sorted({*texts}), 1).encode(texts), embedding)
     levels = torch.arange(len(captions), dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8)
     store = MemoryPictures(levels.contiguous(), 8)
     return CaptionedPictures(
@@ -59,7 +59,7 @@ def test_unknown_words_are_named():
 
 def test_characters_are_numbered_as_by_the_authors():
     """Their Lua table numbers 70 characters from 1, and a later entry wins: '-' is 60 and not 37."""
-    characters = Vocabulary.of_characters(201)
+    characters = Vocabulary.from_characters(201)
     assert len(ALPHABET) == 70
     assert len(characters.units) == 71
     assert characters.encode(["az09- é"])[0, :7].tolist() == [1, 26, 27, 36, 60, 70, 0]
@@ -68,7 +68,7 @@ def test_characters_are_numbered_as_by_the_authors():
 
 def test_a_vocabulary_too_large_for_16_bits_is_refused():
     with pytest.raises(ConfigError, match="too large"):
-        Vocabulary.of_words([str(number) for number in range(40_000)], 4)
+        Vocabulary.from_words([str(number) for number in range(40_000)], 4)
 
 
 # ---------------------------------------------------------------- which caption, which mismatch

@@ -18,7 +18,7 @@ from gan_zoo.data.flower_attributes import CHOICES
 from gan_zoo.data.flowers import Flowers
 from gan_zoo.evaluation.drawings import draw_all
 from gan_zoo.gan import GAN
-from gan_zoo.metrics.captions import IGNORES_Z, correct, distances_of, r_precision, variety, verdict
+from gan_zoo.metrics.captions import IGNORES_Z, Joint, correct, distances_of, r_precision, variety, verdict
 from gan_zoo.metrics.measures import quick, take
 from gan_zoo.metrics.subject import Subject, subject_of
 from gan_zoo.metrics.table import MEASURES, chosen
@@ -185,7 +185,7 @@ def test_r_precision_is_taken_where_a_joint_encoder_is_given():
         said = torch.stack([words[flowers().encode([text])[0].long()].sum(0) for text in captions])
         return said if len(said) == len(pictures) else said[:0], said
 
-    one = subject(truth, embed=embed)
+    one = subject(truth, joint=Joint("by hand", None, embed))
     assert quick(MEASURES["r_precision"], one)["r_precision"] == 1
     assert "r_precision" not in chosen(subject(truth), None)
 
