@@ -137,7 +137,10 @@ def test_a_folder_of_any_sizes_becomes_pictures_of_the_same_sizes(
 
 def test_what_is_written_is_what_the_model_samples(runs: dict[str, Path], tmp_path: Path) -> None:
     source = ids(tmp_path / "a.png", 32, 32)
-    (written,) = main(run=str(runs["pix2pix"]), input=str(source), output=str(tmp_path / "out"), seed=3)
+    (written,) = main(
+        run=str(runs["pix2pix"]), input=str(source), output=str(tmp_path / "out"), seed=3, compare=True
+    )
+    assert Image.open(tmp_path / "out" / "a.compare.png").size == (32 + 2 + 32, 32)
     condition = torch.from_numpy(np.asarray(Image.open(source)).copy()).unsqueeze(0)
     sample = loading.load(runs["pix2pix"]).sample(1, seed=3, inputs={"condition": condition})
     expected = ((sample[0].permute(1, 2, 0) + 1) * 127.5).round().clamp(0, 255)

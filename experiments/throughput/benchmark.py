@@ -36,8 +36,11 @@ SETTINGS = {
     "wgan_gp": ["model=wgan_gp", "data=stacked_digits"],
     "vanilla": ["model=vanilla", "data=digits", "data.resolution=28"],
     "cgan": ["model=cgan", "data=digits"],
-}
-BLOCK = {"dcgan": 4, "wgan_gp": 5, "vanilla": 100, "cgan": 20}
+    "pix2pix": ["model=pix2pix", "data=streets", "data.size=200", "data.width=128"],
+    "pix2pixhd": ["model=pix2pixhd", "data=streets", "data.size=200", "data.width=128",
+                  "model.schedule={coarse: 0, enhancer: 0}"],
+}  # fmt: skip
+BLOCK = {"dcgan": 4, "wgan_gp": 5, "vanilla": 100, "cgan": 20, "pix2pix": 3, "pix2pixhd": 2}
 HERE = Path(__file__).parent
 
 
@@ -183,7 +186,7 @@ class Tuned(Loop):
 class TakeTurns(pl.Callback):
     """Times gan_zoo's blocks of steps, and lets the others play theirs in between."""
 
-    def __init__(self, others: dict[str, Loop], block: int, rounds: int) -> None:
+    def __init__(self, others: dict[str, Any], block: int, rounds: int) -> None:
         self.others, self.block, self.rounds = others, block, rounds
         self.seconds: dict[str, list[float]] = {"gan_zoo": [], **{name: [] for name in others}}
         self.steps = 0
@@ -204,17 +207,30 @@ class TakeTurns(pl.Callback):
         self.started = time.perf_counter()
 
 
+def contenders(config: dict[str, Any], whole: dict[str, Tensor], precision: str) -> dict[str, Any]:
+    """The loops that take turns with gan_zoo's; for pairs, `tutorial` is the authors' own manner."""
+    if config["data"]["modality"] == "pair":
+        import translation
+
+        return {
+            "tutorial": translation.Authors(config, whole, precision),
+            "tuned": translation.Tuned(config, whole, precision),
+        }
+    pictures = whole["real"]
+    labels = whole.get("condition", torch.zeros(len(pictures), dtype=torch.int64))
+    return {
+        "tutorial": Tutorial(config, pictures, labels, precision),
+        "tuned": Tuned(config, pictures, labels, precision),
+    }
+
+
 def measure(model: str, precision: str, rounds: int) -> dict[str, Any]:
     config = validate(compose([*SETTINGS[model], "seed=1"]))
     data = data_module(config)
     items = data.train_set()
     count = min(len(items), 2000)
     whole = items.__getitems__([(i, 0, data.resolution) for i in range(count)])
-    pictures, labels = whole["real"], whole.get("condition", torch.zeros(count, dtype=torch.int64))
-    others = {
-        "tutorial": Tutorial(config, pictures, labels, precision),
-        "tuned": Tuned(config, pictures, labels, precision),
-    }
+    others = contenders(config, whole, precision)
     gan = loading.build(config)
     data.begin(0, None)
     turns = TakeTurns(others, BLOCK[model], rounds)
