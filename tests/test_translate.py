@@ -179,10 +179,10 @@ def test_files_that_cannot_be_used_are_named_before_or_when_they_are_read(
         main(run=run, input=str(tmp_path / "twins" / "x.png"), output=out, tile=8, overlap=8)
 
 
-def test_a_model_that_translates_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_run_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     options = ["model=vanilla", "max_samples=0", "trainer.threads=1", f"output_dir={tmp_path / 'run'}"]
     assert train(validate(compose(options))) == 0
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match="no checkpoint"):
         main(run=str(tmp_path / "run"), input=".", output="out")
 
 
