@@ -30,6 +30,7 @@ def main(
     styles: NonNegativeInt = 0,
     style: NonNegativeInt | list[NonNegativeInt] = 0,
     style_items: PositiveInt = 1000,
+    compare: bool = False,
     max_pixels: PositiveInt = 64_000_000,
     device: str = "cpu",
 ) -> list[Path]:
@@ -48,6 +49,7 @@ def main(
     styles: for pix2pixhd: how many K-means styles each class has, from the run's training data; 0 draws remembered styles.
     style: which of them all instances take, 0 is the commonest; or one for each class, as [0, 2, 7] (0 for the rest).
     style_items: training pictures whose instances are gathered.
+    compare: also NAME.compare.png, input and output side by side.
     max_pixels: larger files are refused by their header.
     device: cpu, cuda, mps.
     """
@@ -71,6 +73,8 @@ def main(
             gan, inputs, tile=tile, overlap=overlap, seed=seed, style=_style(centres, inputs, style)
         )
         written.append(_write(made, job.target))
+        if compare:
+            _compare(made, inputs, job.target.with_suffix(".compare.png"))
     return written
 
 
@@ -226,6 +230,13 @@ def _write(made: Tensor, target: Path) -> Path:
 
     media.publish(target, media.png(media.as_bytes(made)[0]))
     return target
+
+
+def _compare(made: Tensor, inputs: dict[str, Tensor], target: Path) -> None:
+    from gan_zoo import media, pair_view
+
+    cells, _ = pair_view.in_rows(made, None, inputs)
+    media.publish(target, media.png(media.grid(cells, columns=2, width=1)))
 
 
 def _with_progress(jobs: list[Job]) -> Iterator[Job]:

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 import gan_zoo
-from gan_zoo import checkpoint, export, loading, plain_yaml, run, sample
+from gan_zoo import checkpoint, export, loading, plain_yaml, run, sample, translate
 from gan_zoo.command import parse_arguments
 from gan_zoo.config import compose, validate
 from gan_zoo.data.pictures import Reading
@@ -317,6 +317,15 @@ CASES: list[Case] = [
     devices(0, "trainer.devices=2", parts=("there is no GPU here", "trainer.accelerator=cpu trainer.devices=2")),
     devices(2, "trainer.devices=4", parts=("there are 2 GPUs", "use at most that many")),
     line("model=pggan", "data.resolution=19", parts=("19",)),
+    line("model=pix2pix", "data=digits", parts=("made for pair",)),
+    line("model=pix2pix", "data.resolution=30", parts=("halves pictures at least twice", "multiples of 4")),
+    line("model=pix2pix", "model.generator.unet.levels=7", parts=("which 64x64 does not allow", "128x128")),
+    line("model=pix2pix", "model.discriminator.patch.n_layers=5", parts=("no logit left for 64x64",)),
+    line("model=pix2pix", "model.augment={cutout: 0.5}", parts=("not what it was made from",)),
+    line("model=pix2pixhd", "data.resolution=72", parts=("64x64 or 80x80",)),
+    line("model=pix2pixhd", "data.instances=false", parts=("set model.encoder=null",)),
+    line("model=pix2pixhd", "model.generator.enhancers=0", parts=("no finer net to come to",)),
+    line("model=pix2pixhd", "model.weights.generator.perceptual=10.0", parts=("model.vgg is null", "set the weight to 0.0")),
     arguments(sample.main, parts=("run: nothing came",)),
     arguments(sample.main, "run=RUN", "n=0", parts=("n: 0 came, an integer >= 1",)),
     arguments(sample.main, "run=RUN", "n=many", parts=("n: 'many' came",)),
@@ -328,6 +337,7 @@ CASES: list[Case] = [
     arguments(sample.main, "run=RUN", "view=arithmetic", parts=("plus=[[0,3,5],[7,8]]",)),
     arguments(sample.main, "run=RUN", "device=gpu9", parts=("device: 'gpu9' came", "use cpu")),
     arguments(sample.main, "run=FOLDER/absent", parts=("not found", "give a run directory")),
+    arguments(translate.main, "run=RUN", "input=FOLDER", "output=FOLDER/out", parts=("translates no pictures", "pix2pix")),
     arguments(sample.main, "run=FOLDER", parts=("holds no checkpoint", "give a run directory")),
     arguments(sample.main, "run=https://example.org/a.ckpt", parts=("only local paths are read", "download it first")),
     arguments(export.main, "run=FOLDER/absent", parts=("not found",)),

@@ -137,7 +137,10 @@ def test_a_folder_of_any_sizes_becomes_pictures_of_the_same_sizes(
 
 def test_what_is_written_is_what_the_model_samples(runs: dict[str, Path], tmp_path: Path) -> None:
     source = ids(tmp_path / "a.png", 32, 32)
-    (written,) = main(run=str(runs["pix2pix"]), input=str(source), output=str(tmp_path / "out"), seed=3)
+    (written,) = main(
+        run=str(runs["pix2pix"]), input=str(source), output=str(tmp_path / "out"), seed=3, compare=True
+    )
+    assert Image.open(tmp_path / "out" / "a.compare.png").size == (32 + 2 + 32, 32)
     condition = torch.from_numpy(np.asarray(Image.open(source)).copy()).unsqueeze(0)
     sample = loading.load(runs["pix2pix"]).sample(1, seed=3, inputs={"condition": condition})
     expected = ((sample[0].permute(1, 2, 0) + 1) * 127.5).round().clamp(0, 255)
@@ -176,10 +179,10 @@ def test_files_that_cannot_be_used_are_named_before_or_when_they_are_read(
         main(run=run, input=str(tmp_path / "twins" / "x.png"), output=out, tile=8, overlap=8)
 
 
-def test_a_model_that_translates_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_run_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     options = ["model=vanilla", "max_samples=0", "trainer.threads=1", f"output_dir={tmp_path / 'run'}"]
     assert train(validate(compose(options))) == 0
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match="no checkpoint"):
         main(run=str(tmp_path / "run"), input=".", output="out")
 
 

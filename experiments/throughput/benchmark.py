@@ -39,8 +39,12 @@ SETTINGS = {
     "cgan": ["model=cgan", "data=digits"],
     **{f"pggan_{side}": ["model=pggan", "data=avatars", "data.size=300", "data.held_out=8", "data.classes=0", f"data.resolution={side}",
                          f"model.schedule.initial_resolution={side}", "data.batch_size=16"] for side in (16, 32, 64)},
+    "pix2pix": ["model=pix2pix", "data=streets", "data.size=200", "data.width=128"],
+    "pix2pixhd": ["model=pix2pixhd", "data=streets", "data.size=200", "data.width=128",
+                  "model.schedule={coarse: 0, enhancer: 0}"],
 }  # fmt: skip
-BLOCK = {"dcgan": 4, "wgan_gp": 5, "vanilla": 100, "cgan": 20, "pggan_16": 10, "pggan_32": 6, "pggan_64": 3}
+BLOCK = {"dcgan": 4, "wgan_gp": 5, "vanilla": 100, "cgan": 20, "pggan_16": 10, "pggan_32": 6, "pggan_64": 3,
+         "pix2pix": 3, "pix2pixhd": 2}  # fmt: skip
 HERE = Path(__file__).parent
 
 
@@ -186,7 +190,7 @@ class Tuned(Loop):
 class TakeTurns(pl.Callback):
     """Times gan_zoo's blocks of steps, and lets the others play theirs in between."""
 
-    def __init__(self, others: dict[str, Loop], block: int, rounds: int) -> None:
+    def __init__(self, others: dict[str, Any], block: int, rounds: int) -> None:
         self.others, self.block, self.rounds = others, block, rounds
         self.seconds: dict[str, list[float]] = {"gan_zoo": [], **{name: [] for name in others}}
         self.steps = 0
@@ -207,14 +211,28 @@ class TakeTurns(pl.Callback):
         self.started = time.perf_counter()
 
 
-def contenders(model: str) -> dict[str, type[Loop]]:
-    """For progressive growing the tutorial's part is the public port's."""
-    if model.startswith("pggan"):
-        sys.modules.setdefault("benchmark", sys.modules[__name__])  # whose classes theirs extend
+def contenders(config: dict[str, Any], whole: dict[str, Tensor], precision: str) -> dict[str, Any]:
+    """The loops that take turns with gan_zoo's; `tutorial` is the public port's for growing, the authors' own for pairs."""
+    sys.modules.setdefault("benchmark", sys.modules[__name__])  # whose classes theirs extend
+    if config["data"]["modality"] == "pair":
+        import translation
+
+        return {
+            "tutorial": translation.Authors(config, whole, precision),
+            "tuned": translation.Tuned(config, whole, precision),
+        }
+    pictures = whole["real"]
+    labels = whole.get("condition", torch.zeros(len(pictures), dtype=torch.int64))
+    slow: type[Loop] = Tutorial
+    fast: type[Loop] = Tuned
+    if config["model"]["name"] == "pggan":
         import progressive
 
-        return {"tutorial": progressive.Port, "tuned": progressive.Tuned}
-    return {"tutorial": Tutorial, "tuned": Tuned}
+        slow, fast = progressive.Port, progressive.Tuned
+    return {
+        "tutorial": slow(config, pictures, labels, precision),
+        "tuned": fast(config, pictures, labels, precision),
+    }
 
 
 def measure(model: str, precision: str, rounds: int) -> dict[str, Any]:
@@ -223,9 +241,7 @@ def measure(model: str, precision: str, rounds: int) -> dict[str, Any]:
     items = data.train_set()
     count = min(len(items), 2000)
     whole = items.__getitems__([(i, 0, data.resolution) for i in range(count)])
-    pictures, labels = whole["real"], whole.get("condition", torch.zeros(count, dtype=torch.int64))
-    given = (config, pictures, labels, precision)
-    others = {name: kind(*given) for name, kind in contenders(model).items()}
+    others = contenders(config, whole, precision)
     gan = loading.build(config)
     data.begin(0, None)
     turns = TakeTurns(others, BLOCK[model], rounds)
