@@ -226,6 +226,8 @@ def pesq(clean: Sound, other: Sound) -> float:
         import pesq as library
     except ImportError as error:
         raise _missing("PESQ", "pesq", error) from error
+    if not np.any(clean) or not np.any(other):
+        return float("nan")
     try:
         return float(library.pesq(RATE, np.asarray(clean, np.float32), np.asarray(other, np.float32), "wb"))
     except library.NoUtterancesError:

@@ -77,9 +77,11 @@ def test_levinson_and_durbin_solve_the_toeplitz_equations():
 
 @pytest.mark.parametrize("pole", [0.5, 0.8])
 def test_llr_of_white_noise_for_a_first_order_process_is_minus_log_1_minus_pole_squared(pole):
-    process = lfilter([1], [1, -pole], 0.1 * np.random.default_rng(1).standard_normal(8 * RATE))
-    found = measures.llr(process, np.random.default_rng(2).standard_normal(8 * RATE))
-    assert found == pytest.approx(-math.log(1 - pole**2), rel=0.15)  # estimated of 480 samples with order 16
+    lags = pole ** np.arange(17.0)[None] / (1 - pole**2)  # of x[t] = pole x[t-1] + N(0, 1)
+    own, white = measures.predictor(lags), np.eye(1, 17)
+    assert own[0, :2] == pytest.approx([1, -pole]) and np.abs(own[0, 2:]).max() < 1e-12
+    ratio = np.log(measures._error(white, lags) / measures._error(own, lags))
+    assert ratio == pytest.approx(-math.log(1 - pole**2), rel=1e-9)
 
 
 def test_llr_does_not_hear_loudness_and_is_0_for_the_same():
