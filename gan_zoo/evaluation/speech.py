@@ -20,6 +20,7 @@ from gan_zoo.data.speech import Pair, SpeechData
 from gan_zoo.enhance import enhance
 from gan_zoo.evaluation import record
 from gan_zoo.evaluation.report import write_report
+from gan_zoo.evaluation.speech_tables import tables
 from gan_zoo.gan import GAN
 from gan_zoo.metrics.denoisers import DENOISERS
 from gan_zoo.metrics.measures import Taken
@@ -28,7 +29,6 @@ from gan_zoo.metrics.speech import FIGURES, scores
 from gan_zoo.schema import ConfigError
 
 MODEL = "enhanced"
-SHORT = ("pesq", "segmental_snr", "stoi", "si_sdr")  # of the tables by noise and by SNR
 SHOWN = 3  # utterances that are kept to be heard and seen
 Denoiser = Callable[[audio.Sound], audio.Sound]
 Row = dict[str, float]
@@ -172,31 +172,6 @@ def _figure(name: str, values: Sequence[float], seed: int) -> Figure:
         {"overlap": "none"},
     )  # fmt: skip
     return Figure(value, protocol, FIGURES[name].lower_is_better, interval if error else None, None)
-
-
-def tables(details: dict[str, Any]) -> Iterable[tuple[str, list[str], list[list[str]]]]:
-    """(title, head, lines) of the table of systems, and of those by noise, SNR and damage."""
-    systems = details["systems"]
-    names = [name for name in FIGURES if name in next(iter(systems.values()))]
-    head = ["", *(FIGURES[name].label for name in names)]
-    yield (
-        "Systems",
-        head,
-        [[system, *(_cell(row[name]) for name in names)] for system, row in systems.items()],
-    )
-    short = [name for name in SHORT if name in names] or names[:2]
-    for group, title in (("by_noise", "By noise"), ("by_snr", "By SNR"), ("by_damage", "By damage")):
-        if details.get(group):
-            lines = [
-                [kind, system, *(_cell(row[name]) for name in short)]
-                for kind, rows in details[group].items()
-                for system, row in rows.items()
-            ]
-            yield title, ["", "system", *(FIGURES[name].label for name in short)], lines
-
-
-def _cell(value: float | str) -> str:
-    return f"{float(value):.2f}" if isinstance(value, float) else str(value)
 
 
 def _print(title: str, head: list[str], lines: list[list[str]]) -> None:
