@@ -2,6 +2,7 @@
 
     python experiments/throughput/benchmark.py model=dcgan,wgan_gp,vanilla,cgan precision=32-true,bf16-mixed
     python experiments/throughput/benchmark.py model=pggan_16,pggan_32,pggan_64    # "tutorial": as the public PyTorch port
+    python experiments/throughput/benchmark.py model=segan_plus,segan                # "tutorial": as the authors' segan_pytorch
 
 The three take turns in blocks of steps within one process, on the same networks, data and batch size, so that whatever else
 the machine does falls on all of them. The figure is the median over rounds of the ratio of two neighbouring blocks.
@@ -39,8 +40,19 @@ SETTINGS = {
     "cgan": ["model=cgan", "data=digits"],
     **{f"pggan_{side}": ["model=pggan", "data=avatars", "data.size=300", "data.held_out=8", "data.classes=0", f"data.resolution={side}",
                          f"model.schedule.initial_resolution={side}", "data.batch_size=16"] for side in (16, 32, 64)},
+    **{name: [f"model={name}", "data.speakers=4", "data.utterances=4"] for name in ("segan_plus", "segan")},
 }  # fmt: skip
-BLOCK = {"dcgan": 4, "wgan_gp": 5, "vanilla": 100, "cgan": 20, "pggan_16": 10, "pggan_32": 6, "pggan_64": 3}
+BLOCK = {
+    "dcgan": 4,
+    "wgan_gp": 5,
+    "vanilla": 100,
+    "cgan": 20,
+    "pggan_16": 10,
+    "pggan_32": 6,
+    "pggan_64": 3,
+    "segan_plus": 10,
+    "segan": 5,
+}
 HERE = Path(__file__).parent
 
 
@@ -209,6 +221,11 @@ class TakeTurns(pl.Callback):
 
 def contenders(model: str) -> dict[str, type[Loop]]:
     """For progressive growing the tutorial's part is the public port's."""
+    if model.startswith("segan"):
+        sys.modules.setdefault("benchmark", sys.modules[__name__])
+        import enhancing
+
+        return {"tutorial": enhancing.Port, "tuned": enhancing.Tuned}
     if model.startswith("pggan"):
         sys.modules.setdefault("benchmark", sys.modules[__name__])  # whose classes theirs extend
         import progressive

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -57,24 +58,18 @@ def evaluate_speech(
 
     The model's windows lie side by side, as the paper's were; `enhanced, faded` is what gan_zoo.enhance gives by default.
     """
-    if not isinstance(data, SpeechData):
-        raise ConfigError(
-            f"data={data.name} has no clean and noisy utterances; evaluate on data of gan_zoo.data.speech"
-        )
+    data = _speech(data)
     chosen = _chosen(names)
     systems: dict[str, Denoiser] = {
         **DENOISERS,
-        MODEL: lambda noisy: enhance(gan, noisy, overlap="none", level="keep", seed=seed),
+        MODEL: _model(gan, seed),
         "enhanced, faded": lambda noisy: enhance(gan, noisy, seed=seed),
     }
     blank = record.empty(moment, {"n": n or len(data.pairs("test")), "seed": seed, "figures": chosen})
     content = blank if fresh else record.begun(directory, blank)
     if "speech" not in content["measures"]:
         begun = time.perf_counter()
-        pairs = data.pairs("test")
-        every = [
-            pairs[int(i)] for i in np.linspace(0, len(pairs) - 1, min(n or len(pairs), len(pairs))).round()
-        ]
+        every = _some(data, n)
         found = [
             one for pair in track(every, "speech", transient=True) for one in scored(pair, systems, chosen)
         ]
@@ -92,6 +87,37 @@ def evaluate_speech(
         _print(title, head, lines)
     print(write_report(directory))
     return directory / record.NAME
+
+
+def speech_figures(
+    gan: GAN, data: Any, names: list[str], n: int, seed: int
+) -> tuple[dict[str, float], NDArray[np.uint8]]:
+    """Means over n held-out utterances, windows side by side; and spectrograms of the first, clean, noisy and enhanced,
+    uint8 [3, bins, frames, 1]."""
+    pairs = _some(_speech(data), n)
+    found = [one for pair in pairs for one in scored(pair, {MODEL: _model(gan, seed)}, _chosen(names))]
+    first = pairs[0].clean, pairs[0].noisy, _model(gan, seed)(pairs[0].noisy)
+    spectra = np.stack([audio.spectrum(sound)[::-1] for sound in first])
+    shown = np.clip((spectra - audio.FLOOR) / (audio.CEILING - audio.FLOOR), 0, 1)
+    return _means(found, lambda one: one.system)[MODEL], (255 * shown).astype(np.uint8)[..., None]
+
+
+def _speech(data: Any) -> SpeechData:
+    if not isinstance(data, SpeechData):
+        raise ConfigError(
+            f"data={data.name} has no clean and noisy utterances; evaluate on data of gan_zoo.data.speech"
+        )
+    return data
+
+
+def _some(data: SpeechData, n: int | None) -> list[Pair]:
+    """An even choice of the held-out utterances."""
+    pairs = data.pairs("test")
+    return [pairs[int(i)] for i in np.linspace(0, len(pairs) - 1, min(n or len(pairs), len(pairs))).round()]
+
+
+def _model(gan: GAN, seed: int) -> Denoiser:
+    return lambda noisy: enhance(gan, noisy, overlap="none", level="keep", seed=seed)
 
 
 def _chosen(names: list[str] | None) -> list[str]:
