@@ -188,7 +188,7 @@ class Windows:
 
         while (count := min(self.batch, (len(self.waiting) - self.window) // self.hop + 1)) > 0:
             parts = np.lib.stride_tricks.sliding_window_view(self.waiting, self.window)[:: self.hop][:count]
-            for window in self.network(np.ascontiguousarray(parts), self.number):
+            for window in self.network(np.array(parts), self.number):
                 yield self.tail + self.fade * window[: self.hop] if self.lead else window
                 self.tail = self.fade[::-1] * window[self.hop :]
             self.number += count

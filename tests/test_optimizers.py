@@ -134,7 +134,7 @@ def test_null_is_torchs_default() -> None:
 
 def test_unknown_names_are_refused_with_those_that_exist() -> None:
     with pytest.raises(
-        ConfigError, match=r"optimizer\.name must be one of adam, adamw, sgd, rmsprop; got 'Adam'"
+        ConfigError, match=r"optimizer\.name must be one of adam, adamw, sgd, rmsprop, rmsprop_tensorflow; got 'Adam'"
     ):
         optimizers.create([parameter()], "Adam", 1e-3)
 
@@ -180,3 +180,45 @@ def test_betas_outside_0_and_1_are_refused(betas: list[float]) -> None:
 def test_betas_are_two(betas: list[float]) -> None:
     with pytest.raises(ConfigError, match="betas"):
         optimizers.create([parameter()], "adam", 1e-3, betas=betas)
+
+
+def test_tensorflows_rmsprop_starts_its_mean_square_at_1_and_has_eps_within_the_root():
+    settings = {"name": "rmsprop_tensorflow", "lr": 0.1}
+    square, at, wanted = 1.0, 1.0, []
+    for gradient in (0.1, -2.0, 0.5):
+        square = 0.9 * square + 0.1 * gradient**2
+        at -= 0.1 * gradient / math.sqrt(square + 1e-10)
+        wanted.append(at)
+    assert stepped([0.1, -2.0, 0.5], settings) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_its_first_step_is_95_times_shorter_than_torchs_for_a_gradient_of_a_tenth():
+    own, torchs = (
+        1 - stepped([0.1], {"name": name, "lr": 0.01})[0] for name in ("rmsprop_tensorflow", "rmsprop")
+    )
+    assert own == pytest.approx(0.01 * 0.1 / 0.95, rel=2e-3) and torchs == pytest.approx(0.1, rel=1e-3)
+    assert torchs / own == pytest.approx(95, rel=0.01)
+
+
+def test_tensorflows_rmsprop_with_momentum_decay_and_a_schedule():
+    settings: dict[str, Any] = {
+        "name": "rmsprop_tensorflow",
+        "lr": FADING,
+        "momentum": 0.9,
+        "weight_decay": 0.01,
+    }
+    square, moved, at, wanted = 1.0, 0.0, 1.0, []
+    for step, gradient in enumerate((1.0, 1.0, -1.0)):
+        g = gradient + 0.01 * at
+        square = 0.9 * square + 0.1 * g**2
+        moved = 0.9 * moved + (0.1 - 0.01 * step) * g / math.sqrt(square + 1e-10)
+        at -= moved
+        wanted.append(at)
+    assert stepped([1.0, 1.0, -1.0], settings) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_tensorflows_rmsprop_refuses_what_it_cannot_do():
+    with pytest.raises(ConfigError, match=r"alpha must lie in \[0, 1\)"):
+        optimizers.create([parameter()], "rmsprop_tensorflow", 0.1, alpha=1.0)
+    with pytest.raises(ConfigError, match="no option 'centered'"):
+        optimizers.create([parameter()], "rmsprop_tensorflow", 0.1, centered=True)

@@ -2,6 +2,7 @@
 
     python experiments/throughput/benchmark.py model=dcgan,wgan_gp,vanilla,cgan precision=32-true,bf16-mixed
     python experiments/throughput/benchmark.py model=pggan_16,pggan_32,pggan_64    # "tutorial": as the public PyTorch port
+    python experiments/throughput/benchmark.py model=segan_plus,segan                # "tutorial": as the authors' segan_pytorch
 
 The three take turns in blocks of steps within one process, on the same networks, data and batch size, so that whatever else
 the machine does falls on all of them. The figure is the median over rounds of the ratio of two neighbouring blocks.
@@ -42,9 +43,10 @@ SETTINGS = {
     "pix2pix": ["model=pix2pix", "data=streets", "data.size=200", "data.width=128"],
     "pix2pixhd": ["model=pix2pixhd", "data=streets", "data.size=200", "data.width=128",
                   "model.schedule={coarse: 0, enhancer: 0}"],
+    **{name: [f"model={name}", "data.speakers=4", "data.utterances=4"] for name in ("segan_plus", "segan")},
 }  # fmt: skip
 BLOCK = {"dcgan": 4, "wgan_gp": 5, "vanilla": 100, "cgan": 20, "pggan_16": 10, "pggan_32": 6, "pggan_64": 3,
-         "pix2pix": 3, "pix2pixhd": 2}  # fmt: skip
+         "pix2pix": 3, "pix2pixhd": 2, "segan_plus": 10, "segan": 5}  # fmt: skip
 HERE = Path(__file__).parent
 
 
@@ -212,27 +214,31 @@ class TakeTurns(pl.Callback):
 
 
 def contenders(config: dict[str, Any], whole: dict[str, Tensor], precision: str) -> dict[str, Any]:
-    """The loops that take turns with gan_zoo's; `tutorial` is the public port's for growing, the authors' own for pairs."""
-    sys.modules.setdefault("benchmark", sys.modules[__name__])  # whose classes theirs extend
+    """The loops that take turns with gan_zoo's, on the real samples of a batch."""
+    slow, fast = rivals(config["model"]["name"])
     if config["data"]["modality"] == "pair":
-        import translation
+        return {"tutorial": slow(config, whole, precision), "tuned": fast(config, whole, precision)}
+    real = whole["real"]
+    labels = whole.get("condition", torch.zeros(len(real), dtype=torch.int64))
+    return {"tutorial": slow(config, real, labels, precision), "tuned": fast(config, real, labels, precision)}
 
-        return {
-            "tutorial": translation.Authors(config, whole, precision),
-            "tuned": translation.Tuned(config, whole, precision),
-        }
-    pictures = whole["real"]
-    labels = whole.get("condition", torch.zeros(len(pictures), dtype=torch.int64))
-    slow: type[Loop] = Tutorial
-    fast: type[Loop] = Tuned
-    if config["model"]["name"] == "pggan":
+
+def rivals(model: str) -> tuple[Any, Any]:
+    """A loop as people find it (a tutorial's, the public port's, the authors' own), and one tuned by hand."""
+    sys.modules.setdefault("benchmark", sys.modules[__name__])  # whose classes theirs extend
+    if model == "pggan":
         import progressive
 
-        slow, fast = progressive.Port, progressive.Tuned
-    return {
-        "tutorial": slow(config, pictures, labels, precision),
-        "tuned": fast(config, pictures, labels, precision),
-    }
+        return progressive.Port, progressive.Tuned
+    if model in ("pix2pix", "pix2pixhd"):
+        import translation
+
+        return translation.Authors, translation.Tuned
+    if model in ("segan", "segan_plus"):
+        import enhancing
+
+        return enhancing.Port, enhancing.Tuned
+    return Tutorial, Tuned
 
 
 def measure(model: str, precision: str, rounds: int) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from pydantic import PositiveFloat, PositiveInt
 from gan_zoo import media
 from gan_zoo.data.stream import DataModule
 from gan_zoo.evaluation import FeatureChoice
+from gan_zoo.evaluation.speech import speech_figures
 from gan_zoo.evaluation.subjects import measured
 from gan_zoo.gan import GAN
 from gan_zoo.metrics.measures import quick
+from gan_zoo.metrics.speech import FIGURES
 from gan_zoo.metrics.subject import SEARCH, Search
 from gan_zoo.metrics.table import MEASURES, chosen, meant
 from gan_zoo.schema import ConfigError
@@ -58,6 +60,8 @@ def figures(
 
     threshold, starts, steps: of the search for the nearest point of a manifold, which looks at all n samples.
     """
+    if data.modality == "audio":
+        return Measured(*speech_figures(gan.to(device), data, metrics, n, seed))
     subject = measured(
         gan.to(device), data, n, reals=reals, seed=seed, features=features, weights=weights, sha256=sha256,
         device=device, joint_encoder=joint_encoder, k=k, k_density=k_density, search=Search(n, threshold, starts, steps),
@@ -81,13 +85,15 @@ def check(settings: dict[str, Any]) -> None:
     arguments(settings, figures, "measure", problems, given=("gan", "data", "seed"))
     raise_if(problems)
     for name in settings["metrics"]:
-        if name not in MEASURES:
-            raise ConfigError(f"measure.metrics: {name!r} came; {meant(name, MEASURES)}")
+        if name not in {**MEASURES, **FIGURES}:
+            raise ConfigError(f"measure.metrics: {name!r} came; {meant(name, {**MEASURES, **FIGURES})}")
 
 
 def check_figures(wanted: Iterable[str], metrics: Iterable[str]) -> None:
     """ConfigError for a column of a grid that none of its metrics gives."""
-    given = {name for metric in metrics for name in MEASURES[metric].figures}
+    given = {
+        name for metric in metrics for name in (MEASURES[metric].figures if metric in MEASURES else [metric])
+    }
     for name in wanted:
         if name not in given:
             raise ConfigError(f"figures.{name}: none of the metrics measured gives it; {meant(name, given)}")

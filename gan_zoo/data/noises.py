@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
@@ -19,7 +21,7 @@ from gan_zoo.data.voices import utterance, voice
 Random = np.random.Generator
 
 
-def coloured(random: Random, n: int, shape: Callable[[Sound], Sound]) -> Sound:
+def coloured(random: Random, n: int, shape: Callable[[Sound], NDArray[Any]]) -> Sound:
     """Gaussian noise whose amplitude spectrum is shape(Hz)."""
     spectrum = np.fft.rfft(random.standard_normal(n, np.float32))
     hertz = np.fft.rfftfreq(n, 1 / RATE).astype(np.float32)

@@ -45,13 +45,20 @@ class Pair(NamedTuple):
 # ---------------------------------------------------------------- pairs
 
 
-class Pairs(Sequence[Pair]):
+class Pairs:
     """Utterances and their noisy versions. `cut` gives a window of one; with `random`, mixed anew."""
 
     lengths: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def __iter__(self) -> Iterator[Pair]:
+        return (self[index] for index in range(len(self)))
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Pair:
+        """One whole utterance."""
 
     @abstractmethod
     def cut(self, index: int, start: int, length: int, random: Random | None) -> tuple[Sound, Sound]:
@@ -70,7 +77,7 @@ class Recorded(Pairs):
     def cut(self, index: int, start: int, length: int, random: Random | None) -> tuple[Sound, Sound]:
         return _window(self.clean.read(index), start, length), _window(self.noisy.read(index), start, length)
 
-    def __getitem__(self, index: Any) -> Pair:
+    def __getitem__(self, index: int) -> Pair:
         name = self.clean.names[index]
         noise, snr = self.conditions.get(name.rpartition("/")[2], ("", None))
         return Pair(name, *self.cut(index, 0, int(self.lengths[index]), None), noise, snr)
@@ -110,15 +117,17 @@ class Mixed(Pairs):
             return index % kinds, self.snrs[index // kinds % len(self.snrs)], place
         return int(random.integers(kinds)), self.snrs[int(random.integers(len(self.snrs)))], random
 
-    def __getitem__(self, index: Any) -> Pair:
+    def __getitem__(self, index: int) -> Pair:
         kind, snr, _ = self._condition(index, None)
         clean, noisy = self.cut(index, 0, int(self.lengths[index]), None)
         return Pair(self.speech.names[index], clean, noisy, self.noise.names[kind], snr)
 
 
 def _window(sound: Samples, start: int, length: int) -> Sound:
-    part = sound[start : start + length].astype(np.float32) / 32768
-    return np.pad(part, (0, length - len(part))) if len(part) < length else part
+    part = np.zeros(length, np.float32)
+    found = sound[start : start + length]
+    np.multiply(found, np.float32(1 / 32768), out=part[: len(found)])
+    return part
 
 
 def _energy(sound: Samples) -> float:
@@ -242,7 +251,7 @@ class SpeechData(DataModule):
         short = np.flatnonzero(pairs.lengths < self.resolution)
         if len(short) == len(pairs):
             raise DataError(
-                self.root or self.name,
+                str(self.root or self.name),
                 f"all {len(pairs)} utterances are shorter than a window of {self.resolution} samples "
                 f"({self.resolution / RATE:.2f} s at 16 kHz); set data.resolution to less",
             )

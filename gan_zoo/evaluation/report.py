@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gan_zoo import media, plain_yaml
-from gan_zoo.evaluation import blind, charts, record
+from gan_zoo.evaluation import blind, charts, record, speech_tables
 from gan_zoo.evaluation.reproduce import command_of
 from gan_zoo.evaluation.wording import Row, digits, figure_rows, protocol_words
 from gan_zoo.schema import CheckpointError
@@ -23,9 +23,13 @@ PAGE = Path(__file__).parent / "page"
 NAME = "report.html"
 TEXT_CHARACTERS = 20_000  # of each file of lines
 FRAMES, FRAME_BYTES = 40, 8 * 2**20  # of the film: at most so many pictures, of so many bytes in all
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
+POLICY = (
+    "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "form-action 'none'; base-uri 'none'"
+)
 HEADLINES = ("modes", "high_quality", "reverse_kl", "stacked_modes", "stacked_kl", "confident", "asked_class", "frechet_distance",
-             "precision", "recall", "coverage", "copied", "swd", "accepted", "uniqueness", "bits", "js_1", "js_4", "real_words",
+             "precision", "recall", "coverage", "copied", "swd", "pesq", "segmental_snr", "stoi", "covl", "accepted",
+             "uniqueness", "bits", "js_1", "js_4", "real_words",
              "copied_lines")  # fmt: skip
 MOST_HEADLINES = 6
 
@@ -91,7 +95,7 @@ def _island(name: str, value: Any) -> str:
 
 
 def _data_uri(path: Path) -> str:
-    kind = {".gif": "image/gif", ".png": "image/png"}[path.suffix]
+    kind = {".gif": "image/gif", ".png": "image/png", ".wav": "audio/wav"}[path.suffix]
     return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
@@ -154,7 +158,7 @@ def _film(directory: Path, modality: str | None) -> str:
     frames = [{"samples": int(path.stem), "src": _data_uri(path)} for path in _some(paths)]
     real, kind = (
         folder / "real.png",
-        "drawn" if modality == "points" else "pixels",
+        "drawn" if modality in ("points", "audio") else "pixels",
     )  # a drawing may be smoothed
     beside = (f'<figure class="frame card"><figcaption><b>Real</b><span class="soft">in the same layout</span></figcaption>'
               f'<img class="{kind}" src="{_data_uri(real)}" alt="real samples"></figure>') if real.is_file() else ""  # fmt: skip
@@ -166,7 +170,24 @@ def _film(directory: Path, modality: str | None) -> str:
         '<div class="controls"><button id="film-play">Play</button>'
         f'<input id="film-slider" type="range" min="0" max="{len(frames) - 1}" value="{len(frames) - 1}" aria-label="position in training">'
         f"</div></figure>{beside}</div>{_island('frames', frames)}"
+        + _players(
+            {
+                "Enhanced": folder / f"{paths[-1].stem}.wav",
+                "Noisy": folder / "real_noisy.wav",
+                "Clean": folder / "real.wav",
+            }
+        )
     )
+
+
+def _players(sounds: dict[str, Path]) -> str:
+    """Sound files to be played, where they are there."""
+    shown = "".join(
+        f'<label>{_e(name)} <audio controls preload="none" src="{_data_uri(path)}"></audio></label>'
+        for name, path in sounds.items()
+        if path.is_file()
+    )
+    return f'<div class="controls">{shown}</div>' if shown else ""
 
 
 def _texts(folder: Path) -> str:
@@ -277,11 +298,18 @@ def _pictures(directory: Path, evaluation: dict[str, Any] | None) -> str:
         path = directory / "evaluation" / Path(item["file"]).name
         if path.is_file() and path.suffix == ".png":
             shown.append(f'<figure class="card"><figcaption>{_e(item["caption"])}</figcaption>'
-                         f'<img src="{_data_uri(path)}" alt="{_e(item["caption"])}" loading="lazy"></figure>')  # fmt: skip
+                         f'<img src="{_data_uri(path)}" alt="{_e(item["caption"])}" loading="lazy">{_heard(path)}</figure>')  # fmt: skip
     return (
         f"<h2>What the figures mean, to be seen</h2><div class='pictures'>{''.join(shown)}</div>{_tables(evaluation)}"
         if shown
         else ""
+    )
+
+
+def _heard(picture: Path) -> str:
+    """Players for the sounds that a spectrogram shows."""
+    return _players(
+        {name: picture.with_name(f"{picture.stem}_{name}.wav") for name in ("clean", "noisy", "enhanced")}
     )
 
 
@@ -308,6 +336,8 @@ def _tables(evaluation: dict[str, Any] | None) -> str:
         tables.append(_table("Attributes, as the program reads them", head, body))
     if said := measures.get("caption_variety", {}).get("details", {}).get("verdict"):
         tables.append(f"<p>Variety under one caption: <b>{_e(said)}</b>.</p>")
+    if details := measures.get("speech", {}).get("details"):
+        tables += [_table(title, head, lines) for title, head, lines in speech_tables.tables(details)]
     low = measures.get("spectrum", {}).get("details", {})
     if low.get("statistics"):
         parts = ("train", "held_out", "fake")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -20,6 +21,7 @@ from gan_zoo.data.speech import Pair, SpeechData
 from gan_zoo.enhance import enhance
 from gan_zoo.evaluation import record
 from gan_zoo.evaluation.report import write_report
+from gan_zoo.evaluation.speech_tables import tables
 from gan_zoo.gan import GAN
 from gan_zoo.metrics.denoisers import DENOISERS
 from gan_zoo.metrics.measures import Taken
@@ -28,7 +30,6 @@ from gan_zoo.metrics.speech import FIGURES, scores
 from gan_zoo.schema import ConfigError
 
 MODEL = "enhanced"
-SHORT = ("pesq", "segmental_snr", "stoi", "si_sdr")  # of the tables by noise and by SNR
 SHOWN = 3  # utterances that are kept to be heard and seen
 Denoiser = Callable[[audio.Sound], audio.Sound]
 Row = dict[str, float]
@@ -57,24 +58,18 @@ def evaluate_speech(
 
     The model's windows lie side by side, as the paper's were; `enhanced, faded` is what gan_zoo.enhance gives by default.
     """
-    if not isinstance(data, SpeechData):
-        raise ConfigError(
-            f"data={data.name} has no clean and noisy utterances; evaluate on data of gan_zoo.data.speech"
-        )
+    data = _speech(data)
     chosen = _chosen(names)
     systems: dict[str, Denoiser] = {
         **DENOISERS,
-        MODEL: lambda noisy: enhance(gan, noisy, overlap="none", level="keep", seed=seed),
+        MODEL: _model(gan, seed),
         "enhanced, faded": lambda noisy: enhance(gan, noisy, seed=seed),
     }
     blank = record.empty(moment, {"n": n or len(data.pairs("test")), "seed": seed, "figures": chosen})
     content = blank if fresh else record.begun(directory, blank)
     if "speech" not in content["measures"]:
         begun = time.perf_counter()
-        pairs = data.pairs("test")
-        every = [
-            pairs[int(i)] for i in np.linspace(0, len(pairs) - 1, min(n or len(pairs), len(pairs))).round()
-        ]
+        every = _some(data, n)
         found = [
             one for pair in track(every, "speech", transient=True) for one in scored(pair, systems, chosen)
         ]
@@ -92,6 +87,37 @@ def evaluate_speech(
         _print(title, head, lines)
     print(write_report(directory))
     return directory / record.NAME
+
+
+def speech_figures(
+    gan: GAN, data: Any, names: list[str], n: int, seed: int
+) -> tuple[dict[str, float], NDArray[np.uint8]]:
+    """Means over n held-out utterances, windows side by side; and spectrograms of the first, clean, noisy and enhanced,
+    uint8 [3, bins, frames, 1]."""
+    pairs = _some(_speech(data), n)
+    found = [one for pair in pairs for one in scored(pair, {MODEL: _model(gan, seed)}, _chosen(names))]
+    first = pairs[0].clean, pairs[0].noisy, _model(gan, seed)(pairs[0].noisy)
+    spectra = np.stack([audio.spectrum(sound)[::-1] for sound in first])
+    shown = np.clip((spectra - audio.FLOOR) / (audio.CEILING - audio.FLOOR), 0, 1)
+    return _means(found, lambda one: one.system)[MODEL], (255 * shown).astype(np.uint8)[..., None]
+
+
+def _speech(data: Any) -> SpeechData:
+    if not isinstance(data, SpeechData):
+        raise ConfigError(
+            f"data={data.name} has no clean and noisy utterances; evaluate on data of gan_zoo.data.speech"
+        )
+    return data
+
+
+def _some(data: SpeechData, n: int | None) -> list[Pair]:
+    """An even choice of the held-out utterances."""
+    pairs = data.pairs("test")
+    return [pairs[int(i)] for i in np.linspace(0, len(pairs) - 1, min(n or len(pairs), len(pairs))).round()]
+
+
+def _model(gan: GAN, seed: int) -> Denoiser:
+    return lambda noisy: enhance(gan, noisy, overlap="none", level="keep", seed=seed)
 
 
 def _chosen(names: list[str] | None) -> list[str]:
@@ -172,31 +198,6 @@ def _figure(name: str, values: Sequence[float], seed: int) -> Figure:
         {"overlap": "none"},
     )  # fmt: skip
     return Figure(value, protocol, FIGURES[name].lower_is_better, interval if error else None, None)
-
-
-def tables(details: dict[str, Any]) -> Iterable[tuple[str, list[str], list[list[str]]]]:
-    """(title, head, lines) of the table of systems, and of those by noise, SNR and damage."""
-    systems = details["systems"]
-    names = [name for name in FIGURES if name in next(iter(systems.values()))]
-    head = ["", *(FIGURES[name].label for name in names)]
-    yield (
-        "Systems",
-        head,
-        [[system, *(_cell(row[name]) for name in names)] for system, row in systems.items()],
-    )
-    short = [name for name in SHORT if name in names] or names[:2]
-    for group, title in (("by_noise", "By noise"), ("by_snr", "By SNR"), ("by_damage", "By damage")):
-        if details.get(group):
-            lines = [
-                [kind, system, *(_cell(row[name]) for name in short)]
-                for kind, rows in details[group].items()
-                for system, row in rows.items()
-            ]
-            yield title, ["", "system", *(FIGURES[name].label for name in short)], lines
-
-
-def _cell(value: float | str) -> str:
-    return f"{float(value):.2f}" if isinstance(value, float) else str(value)
 
 
 def _print(title: str, head: list[str], lines: list[list[str]]) -> None:

@@ -57,7 +57,11 @@ def joint_of(path: str, data: DataModule, device: str) -> Joint:
             f"{path} encodes pictures of {wanted['resolution']} px and {wanted['channels']} channels, data={data.name} has "
             f"{data.resolution} px and {data.channels}; train one on these data: python -m gan_zoo.train_text_encoder"
         )
-    words, text, picture = CaptionVocabulary(trained.vocabulary), trained.text.to(device), trained.picture.to(device)
+    words, text, picture = (
+        CaptionVocabulary(trained.vocabulary),
+        trained.text.to(device),
+        trained.picture.to(device),
+    )
 
     @torch.no_grad()
     def embed(pictures: Tensor, captions: Sequence[str]) -> tuple[Tensor, Tensor]:

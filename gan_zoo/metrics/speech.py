@@ -81,7 +81,7 @@ def snr(clean: Sound, other: Sound) -> float:
 def si_sdr(clean: Sound, other: Sound) -> float:
     """SNR after the clean sound was scaled to fit best (Le Roux et al. 2019, eq. 4), dB; means are left in."""
     c, o = np.asarray(clean, np.float64), np.asarray(other, np.float64)
-    target = (o @ c) / max(c @ c, 1e-30) * c
+    target = float(o @ c) / max(float(c @ c), 1e-30) * c
     return _decibels(_energy(target), _energy(o - target))
 
 
@@ -226,6 +226,8 @@ def pesq(clean: Sound, other: Sound) -> float:
         import pesq as library
     except ImportError as error:
         raise _missing("PESQ", "pesq", error) from error
+    if not np.any(clean) or not np.any(other):
+        return float("nan")
     try:
         return float(library.pesq(RATE, np.asarray(clean, np.float32), np.asarray(other, np.float32), "wb"))
     except library.NoUtterancesError:

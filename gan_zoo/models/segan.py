@@ -94,7 +94,7 @@ class SEGANDiscriminator(nn.Module):
         self.norms = (
             nn.ModuleList(VirtualBatchNorm(size, gain_std=gain_std) for size in channels) if virtual else None
         )
-        self.squeeze = nn.Conv1d(channels[-1], 1, 1, bias=bias)
+        self.squeeze = nn.Conv1d(channels[-1], 1, 1, bias=False)  # as in the code: the head has one
         self.head = nn.Linear(code_length(resolution, stride, len(channels)), 1)
         initialise(self, init, init_scale)
 

@@ -298,3 +298,33 @@ def test_settings_that_cannot_be_right_are_refused(tmp_path: Path) -> None:
             Pictures(tmp_path, **settings)
     with pytest.raises(ConfigError, match="data module"):
         trainer(16, Pictures(tmp_path, 16)).fit(points(), CloudData(16).train_dataloader())
+
+
+def test_sound_is_written_as_wav_and_spectrogram_and_sent_to_tensorboard(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from gan_zoo import loading
+    from gan_zoo.config import compose, validate
+    from gan_zoo.run import data_module
+
+    small = [
+        "data.resolution=1024",
+        "data.batch_size=2",
+        "data.speakers=1",
+        "data.utterances=1",
+        "data.noise_seconds=4",
+    ]
+    config = validate(compose(["model=segan_plus", *small, "model.generator.channels=[2,2,2,2,2]", "model.latent.size=2",
+                               "model.discriminator.channels=[2,2,2,2,2]", "model.discriminator.hidden=[2]"]))  # fmt: skip
+    gan, data = loading.build(config), data_module(config)
+    data.begin(0, None)
+    logger = TensorBoardLogger(tmp_path, name="tensorboard", version="")
+    trainer(4, Pictures(tmp_path, every=4), logger=[logger]).fit(gan, data)
+    names = {path.name for path in (tmp_path / "samples").iterdir()}
+    assert names == {
+        f"{stem}{suffix}" for stem in ("0000000000", "0000000004", "real") for suffix in (".wav", ".png")
+    } | {"real_noisy.wav"}
+    events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"audio": 0}).Reload()
+    assert set(events.Tags()["audio"]) == {"samples", "real"}
+    assert {"samples_spectrogram", "real_spectrogram"} <= set(events.Tags()["images"])
+    assert events.Audio("samples")[-1].sample_rate == 16_000
