@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from gan_zoo import chance
 from gan_zoo.losses import Logits, Terms
+from gan_zoo.nn.parallel import mean_over_ranks, world_size
 from gan_zoo.schema import ConfigError
 
 Critic = Callable[[Tensor], Logits]
@@ -73,12 +74,20 @@ def dragan(
 ) -> Tensor:
     """E (||grad critic(x)|| - target)^2 around the data, x = real + a * scale * std(real) * u, a and u ~ U(0, 1).
 
-    Kodali et al. 2017, sec. 2.3 and their code; the step a is drawn for each sample, u for each value.
+    Kodali et al. 2017, sec. 2.3 and their code; the step a is drawn for each sample, u for each value; std is that of all
+    values of the global batch.
     """
-    noise = scale * real.std() * chance.uniform_rows(real.shape, real.device)
+    noise = scale * _std_over_ranks(real) * chance.uniform_rows(real.shape, real.device)
     step = chance.uniform_rows([len(real)] + [1] * (real.dim() - 1), real.device)
     norm = input_gradient(critic, real + step * noise).norm(dim=1)
     return (norm - target).square().mean()
+
+
+def _std_over_ranks(x: Tensor) -> Tensor:
+    """Sample deviation of all values of all ranks' x, which have one size: torch's std where there is one rank."""
+    gap = x.detach().float() - mean_over_ranks(x.detach().float().mean())
+    degrees = gap.numel() - 1 / world_size()  # (n * world - 1) / world
+    return (mean_over_ranks(gap.square().sum()) / degrees).sqrt().to(x)
 
 
 def drift(real_logits: Logits) -> Tensor:

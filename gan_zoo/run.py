@@ -38,6 +38,7 @@ from gan_zoo.gan import GAN, NonFinite
 from gan_zoo.schema import CheckpointError, ConfigError
 from gan_zoo.strategy import GradientAverage
 
+LEAST_PROCESSES = 16  # on a CPU of fewer cores too, for trying out how many would play together
 DIRECTORY_VARIABLE = "GAN_ZOO_OUTPUT_DIR"  # how the processes of one run agree on its directory
 
 
@@ -107,7 +108,16 @@ def _accelerator(wanted: str) -> str:
 
 
 def _native_bf16(accelerator: str) -> bool:
-    return accelerator == "gpu" and torch.cuda.is_bf16_supported(including_emulation=False)
+    """Whether the hardware multiplies bfloat16 by itself: GPUs since Ampere, CPUs with AMX."""
+    if accelerator == "gpu":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return accelerator == "cpu" and _has_amx()
+
+
+def _has_amx() -> bool:
+    """torch has no public question for it; other CPUs take bfloat16 too, and are slower with it than with float32."""
+    ask = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(ask and ask())
 
 
 def check_devices(config: dict[str, Any]) -> None:
@@ -117,6 +127,12 @@ def check_devices(config: dict[str, Any]) -> None:
     if accelerator == "gpu" and devices > torch.cuda.device_count():
         raise ConfigError(
             f"trainer.devices={devices} came, there are {torch.cuda.device_count()} GPUs; use at most that many"
+        )
+    most = max(LEAST_PROCESSES, os.cpu_count() or 1)
+    if accelerator == "cpu" and devices > most:
+        raise ConfigError(
+            f"trainer.devices={devices} came, at most {most} processes run on this CPU, which has {os.cpu_count()} cores: each is "
+            f"a copy of the whole run and more of them only wait for one another; use trainer.devices={os.cpu_count()} or fewer"
         )
     if accelerator == "cpu" and devices > 1 and trainer["accelerator"] != "cpu":
         raise ConfigError(

@@ -100,6 +100,7 @@ def devices(gpus: int, *overrides: str, parts: tuple[str, ...] = ()) -> Case:
             patch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
             patch.setattr(torch.cuda, "device_count", lambda: gpus)
             patch.setattr(torch.backends.mps, "is_available", lambda: False)
+            patch.setattr(run.os, "cpu_count", lambda: 2)
             run.check_devices(validate(compose(overrides)))
 
     where = f"with {gpus} GPUs" if gpus else "without a GPU"
@@ -315,6 +316,7 @@ CASES: list[Case] = [
     line("data=mnist", "data.download=true", parts=("needs data.root=FOLDER",)),
     devices(0, "trainer.accelerator=gpu", parts=("torch finds none here", "use trainer.accelerator=cpu")),
     devices(0, "trainer.devices=2", parts=("there is no GPU here", "trainer.accelerator=cpu trainer.devices=2")),
+    devices(0, "trainer.accelerator=cpu", "trainer.devices=9999", "data.batch_size=9999", parts=("at most 16 processes", "use trainer.devices=2")),
     devices(2, "trainer.devices=4", parts=("there are 2 GPUs", "use at most that many")),
     line("model=pggan", "data.resolution=19", parts=("19",)),
     line("model=pix2pix", "data=digits", parts=("made for pair",)),

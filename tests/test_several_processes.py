@@ -37,7 +37,7 @@ GAMES: dict[str, dict[str, Any]] = {
     },
     **{
         part: {"regularizer": {"parts": {part: {}}, "weights": {"discriminator": {part: 1.0}}}}
-        for part in ("gradient_penalty", "r1", "r2", "drift")
+        for part in ("gradient_penalty", "r1", "r2", "dragan", "drift")
     },
     "clipping": {
         "loss": {"name": "wasserstein", "weights": SEPARATE},

@@ -1,0 +1,76 @@
+"""What `auto` stands for on a machine, and what is refused there."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from gan_zoo import run
+from gan_zoo.config import compose, validate
+from gan_zoo.regularizers import _std_over_ranks
+from gan_zoo.schema import ConfigError
+
+
+def machine(patch: pytest.MonkeyPatch, *, gpu: bool = False, bf16: bool = False, amx: bool = False) -> None:
+    patch.setattr(torch.cuda, "is_available", lambda: gpu)
+    patch.setattr(torch.cuda, "device_count", lambda: int(gpu))
+    patch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: bf16 or including_emulation
+    )
+    patch.setattr(torch.backends.mps, "is_available", lambda: False)
+    patch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+
+
+def resolved(*overrides: str) -> dict[str, Any]:
+    return run.resolved(validate(compose(overrides)))["trainer"]
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"amx": True}, "bf16-mixed"),
+        ({"amx": False}, "32-true"),
+        ({"gpu": True, "bf16": True}, "bf16-mixed"),
+        ({"gpu": True, "bf16": False, "amx": True}, "32-true"),  # a GPU before Ampere, which would emulate it
+    ],
+)
+def test_auto_takes_bf16_where_the_hardware_multiplies_it(
+    given: dict[str, bool], wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(monkeypatch, **given)
+    assert resolved()["precision"] == wanted
+    assert resolved("trainer.precision=16-mixed")["precision"] == "16-mixed"
+
+
+def test_a_torch_that_cannot_say_has_no_amx(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch)
+    monkeypatch.setattr(run.torch, "cpu", SimpleNamespace())
+    assert resolved()["precision"] == "32-true"
+
+
+def test_a_resolved_config_stays_what_it_is_on_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, amx=True)
+    config = run.resolved(validate(compose([])))
+    machine(monkeypatch, amx=False)
+    assert run.resolved(config) == config
+
+
+def test_more_processes_than_a_cpu_can_play_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch)
+    monkeypatch.setattr(run.os, "cpu_count", lambda: 64)
+    for devices in (64, 2):
+        run.check_devices(
+            validate(compose(["trainer.accelerator=cpu", f"trainer.devices={devices}", "data.batch_size=64"]))
+        )
+    with pytest.raises(ConfigError, match=r"trainer.devices=128 came, at most 64 processes .* 64 cores"):
+        run.check_devices(
+            validate(compose(["trainer.accelerator=cpu", "trainer.devices=128", "data.batch_size=128"]))
+        )
+
+
+def test_the_deviation_of_one_rank_is_torchs() -> None:
+    x = 3 * torch.randn(7, 5, generator=torch.Generator().manual_seed(0)) + 2
+    torch.testing.assert_close(_std_over_ranks(x), x.std())
