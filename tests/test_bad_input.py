@@ -294,6 +294,18 @@ def full_disk(folder: Path, _: Path) -> Any:
 
 
 HEAD = b"model: {name: vanilla}\n"
+
+
+def text_file(what: str, name: str, content: bytes, *overrides: str) -> Case:
+    """A file of text or a grammar, given as FOLDER/name."""
+
+    def make(folder: Path, good: Path) -> Any:
+        (folder / name).write_bytes(content)
+        train("model=wgan_gp_text", *overrides)(folder, good)
+
+    return Case("Text and grammars", what, make, (name,))
+
+
 CASES: list[Case] = [
     *(command_line(words, parts) for words, parts in BAD_COMMAND_LINES),
     line("loss=wasserstein", parts=("nothing bounds", "add regularizer=gradient_penalty")),
@@ -307,6 +319,24 @@ CASES: list[Case] = [
     line("model=wgan_gp", "regularizer.parts.gradient_penalty.target=0", parts=("target: 0 came", "> 0")),
     line("regularizer=weight_clipping", "regularizer.parts.weight_clipping.every=0", parts=("every: 0 came", ">= 1")),
     line("regularizer=weight_clipping", "regularizer.parts.weight_clipping.limit=-1", parts=("limit: -1 came", "> 0")),
+    line("model=wgan_gp_text", "data=digits", parts=("made for text",)),
+    line("model=wgan_gp_text", "data.channels=4", parts=("5 to 32767",)),
+    line("model=wgan_gp_text", "data.attribute=question", parts=("do not go together",)),
+    line("model=wgan_gp_text", "data=text", parts=("set data.root=PLACE",)),
+    line("model=wgan_gp_text", "data=grammar", "data.channels=20", parts=("set data.channels=60",)),
+    line("model=wgan_gp_text", "model.generator.kernel=4", parts=("kernel must be odd",)),
+    line("model=wgan_gp_text", "model/discriminator=text_lstm", "regularizer=spectral_norm", parts=("LSTM",)),
+    text_file("A text file with lines that are not UTF-8", "a.txt", b"good\n\xff\xfe\n\xe9\n", "data=text", "data.root=FOLDER"),
+    text_file("A text file in UTF-16", "a.txt", "hello".encode("utf-16"), "data=text", "data.root=FOLDER/a.txt"),
+    text_file("A text file of empty lines", "a.txt", b"\n \n\n", "data=text", "data.root=FOLDER/a.txt"),
+    text_file("A text file with a line that is too long", "a.txt", b"a\n" + b"x" * 99 + b"\n", "data=text", "data.root=FOLDER/a.txt",
+              "data.longest=50"),
+    text_file("A folder that is no One Billion Word benchmark", "a.txt", b"a\n", "data=one_billion_words", "data.root=FOLDER/a.txt"),
+    text_file("A grammar that names what it does not have", "g.cfg", b"S -> A", "data=grammar", "data.grammar=FOLDER/g.cfg"),
+    text_file("A grammar with a line that is no rule", "g.cfg", b'S = "a"', "data=grammar", "data.grammar=FOLDER/g.cfg"),
+    text_file("A grammar with some probabilities", "g.cfg", b'S -> "a" [0.5] | "b"', "data=grammar", "data.grammar=FOLDER/g.cfg"),
+    text_file("A grammar that goes round in a circle", "g.cfg", b'S -> A | "a"\nA -> S', "data=grammar", "data.grammar=FOLDER/g.cfg"),
+    text_file("A grammar without a sentence of the length", "g.cfg", b'S -> "a" | "a" "b"', "data=grammar", "data.grammar=FOLDER/g.cfg"),
     line("data=ring", "model=dcgan", parts=("made for image", "choose another data=... or model=...")),
     line("data=digits", "data.resolution=7", "model=vanilla", parts=("at least 8, got 7",)),
     line("data.channels=2", parts=("channels must be 1",)),

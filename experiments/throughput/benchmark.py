@@ -38,6 +38,7 @@ SETTINGS = {
     "wgan_gp": ["model=wgan_gp", "data=stacked_digits"],
     "vanilla": ["model=vanilla", "data=digits", "data.resolution=28"],
     "cgan": ["model=cgan", "data=digits"],
+    "wgan_gp_text": ["model=wgan_gp_text", "data=python_manual"],
     **{f"pggan_{side}": ["model=pggan", "data=avatars", "data.size=300", "data.held_out=8", "data.classes=0", f"data.resolution={side}",
                          f"model.schedule.initial_resolution={side}", "data.batch_size=16"] for side in (16, 32, 64)},
     "pix2pix": ["model=pix2pix", "data=streets", "data.size=200", "data.width=128"],
@@ -45,13 +46,13 @@ SETTINGS = {
                   "model.schedule={coarse: 0, enhancer: 0}"],
     **{name: [f"model={name}", "data.speakers=4", "data.utterances=4"] for name in ("segan_plus", "segan")},
 }  # fmt: skip
-BLOCK = {"dcgan": 4, "wgan_gp": 5, "vanilla": 100, "cgan": 20, "pggan_16": 10, "pggan_32": 6, "pggan_64": 3,
+BLOCK = {"dcgan": 4, "wgan_gp": 5, "vanilla": 100, "cgan": 20, "wgan_gp_text": 10, "pggan_16": 10, "pggan_32": 6, "pggan_64": 3,
          "pix2pix": 3, "pix2pixhd": 2, "segan_plus": 10, "segan": 5}  # fmt: skip
 HERE = Path(__file__).parent
 
 
 class Items(Dataset[tuple[Tensor, int]]):
-    """One picture at a time, as torchvision's data sets give them."""
+    """One picture (or one-hot line) at a time, as torchvision's data sets give them."""
 
     def __init__(self, pictures: Tensor, labels: Tensor) -> None:
         self.pictures, self.labels = pictures, labels
@@ -77,6 +78,12 @@ class Loop:
         self.pictures, self.labels = pictures, labels
         self.step_number = 0
 
+    def real(self, raw: Tensor) -> Tensor:
+        """What the networks see of pictures, or of token ids."""
+        if raw.dtype == torch.int16:
+            return F.one_hot(raw.long(), self.gan.vocabulary_size).mT.float()
+        return raw.float().div_(127.5).sub_(1)
+
     def latent(self, n: int) -> Tensor:
         return torch.randn(n, self.gan.latent.size)
 
@@ -90,7 +97,7 @@ class Loop:
             return self.gan.generate({"latent": z, "condition": label} if self.conditional else {"latent": z})
 
     def penalty(self, real: Tensor, fake: Tensor, label: Tensor) -> Tensor:
-        share = torch.rand(len(real), 1, 1, 1)
+        share = torch.rand(len(real), *[1] * (real.dim() - 1))
         mixed = (real + share * (fake - real)).detach().requires_grad_()
         batch = {"condition": label} if self.conditional else {}
         (gradient,) = torch.autograd.grad(
@@ -104,7 +111,7 @@ class Tutorial(Loop):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        data = Items(self.pictures.float().div(127.5).sub(1), self.labels)
+        data = Items(self.real(self.pictures), self.labels)
         self.loader = itertools.cycle(DataLoader(data, batch_size=self.batch, shuffle=True, drop_last=True))
 
         def adam(net: nn.Module, player: str) -> torch.optim.Optimizer:
@@ -163,7 +170,7 @@ class Tuned(Loop):
 
     def step(self) -> None:
         index = torch.randint(len(self.pictures), (self.batch,))
-        real, label = self.pictures[index].float().div_(127.5).sub_(1), self.labels[index]
+        real, label = self.real(self.pictures[index]), self.labels[index]
         if self.gan.channels_last:
             real = real.contiguous(memory_format=torch.channels_last)
         self.step_number += 1
