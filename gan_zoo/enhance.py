@@ -58,8 +58,8 @@ def main(
     """
     from gan_zoo.loading import load
 
-    gan = load(run, device=device)
     pairs = files(Path(input).expanduser(), Path(output).expanduser())
+    gan = load(run, device=device)
     network, settings = network_of(gan, seed), settings_of(gan, run)
     for source, target in pairs:
         speed = enhance_file(network, source, target, settings, overlap=overlap, level=level, batch=batch)

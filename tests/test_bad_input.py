@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 import gan_zoo
-from gan_zoo import checkpoint, export, loading, plain_yaml, run, sample, translate
+from gan_zoo import checkpoint, enhance, export, loading, plain_yaml, run, sample, translate
 from gan_zoo.command import parse_arguments
 from gan_zoo.config import compose, validate
 from gan_zoo.data.pictures import Reading
@@ -49,6 +49,7 @@ FOREIGN = [
     (r"(cannot be read \().*?(\); remove)", r"\1...\2"),
     (r"(can be read \().*?(\); get it again)", r"\1...\2"),
     (r"(cannot be used here \().*?(\); use cpu)", r"\1...\2"),
+    (r"(no sound file that can be read \().*?(\); remove)", r"\1...\2"),
     (r"in a file of \d+", "in a file of N"),
     (r"(no plain YAML \().*(\))", r"\1...\2"),
     (r"(not an export that can be read: )(?:Expecting|Unterminated|Extra).*", r"\1..."),
@@ -306,6 +307,29 @@ def text_file(what: str, name: str, content: bytes, *overrides: str) -> Case:
     return Case("Text and grammars", what, make, (name,))
 
 
+def sounds(
+    what: str,
+    files: dict[str, float | bytes],
+    *overrides: str,
+    data: str = "parallel_speech",
+    parts: tuple[str, ...] = (),
+) -> Case:
+    """Files below FOLDER, of so many seconds or with this content, to train SEGAN+ on."""
+
+    def make(folder: Path, good: Path) -> Any:
+        soundfile = pytest.importorskip("soundfile")
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, bytes):
+                path.write_bytes(content)
+            else:
+                soundfile.write(path, np.zeros(round(content * 16_000)), 16_000)
+        return train("model=segan_plus", f"data={data}", "data.root=FOLDER", *overrides)(folder, good)
+
+    return Case("Sound", what, make, parts)
+
+
 CASES: list[Case] = [
     *(command_line(words, parts) for words, parts in BAD_COMMAND_LINES),
     line("loss=wasserstein", parts=("nothing bounds", "add regularizer=gradient_penalty")),
@@ -386,6 +410,17 @@ CASES: list[Case] = [
     pictures("a picture beside the class folders", ["0.png", "b/1.png"], "data.classes=1", parts=("lies in no class folder",)),
     pictures("pictures smaller than asked for", ["0.png"], "data.resolution=32", parts=("16 x 16", "data.resolution <= 16")),
     pictures("a text that is called .png", ["0.png!"], parts=("1 of 1 pictures cannot be used", "is none of")),
+    sounds("an empty folder of clean and noisy speech", {}, parts=("there is no such folder",)),
+    sounds("a text that is called .wav", {"clean/a.wav": b"no sound", "noisy/a.wav": 1.0}, parts=("a.wav", "no sound file")),
+    sounds("a sound file of 0 bytes", {"clean/a.wav": b"", "noisy/a.wav": 1.0}, parts=("is empty", "get it again")),
+    sounds("a noisy file without its clean partner", {"clean/a.wav": 1.0, "noisy/a.wav": 1.0, "noisy/b.wav": 1.0},
+           parts=("no partner of the same name, such as b",)),
+    sounds("partners of different length", {"clean/a.wav": 1.0, "noisy/a.wav": 0.5}, parts=("8000 samples", "16000")),
+    sounds("windows longer than every file", {f"{side}/{name}.wav": 0.1 for side in ("clean", "noisy") for name in "ab"},
+           parts=("shorter than a window of 8192 samples", "data.resolution")),
+    sounds("`data.damage` of a kind that does not exist", {}, "data.damage={rust: 0.5}", data="speech", parts=("no kind",)),
+    sounds("a window that the strides do not divide", {}, "data.resolution=5000", data="speech", parts=("4096 or 5120",)),
+    arguments(enhance.main, "run=RUN", "input=FOLDER/absent.wav", "output=FOLDER/b.wav", parts=("no such file",)),
     pictures("nearly all held out", ["0.png"], "data.held_out=0.9", parts=("leave none to train with",)),
     spoilt("a checkpoint that is cut off", cut, "no checksum at its end"),
     spoilt("a checkpoint with one flipped bit", flipped, "do not match its checksum", "use another checkpoint"),

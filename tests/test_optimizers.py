@@ -134,7 +134,8 @@ def test_null_is_torchs_default() -> None:
 
 def test_unknown_names_are_refused_with_those_that_exist() -> None:
     with pytest.raises(
-        ConfigError, match=r"optimizer\.name must be one of adam, adamw, sgd, rmsprop, rmsprop_tensorflow; got 'Adam'"
+        ConfigError,
+        match=r"optimizer\.name must be one of adam, adamw, sgd, rmsprop, rmsprop_tensorflow; got 'Adam'",
     ):
         optimizers.create([parameter()], "Adam", 1e-3)
 
