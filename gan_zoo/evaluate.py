@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import NonNegativeInt, PositiveInt
 
 from gan_zoo.command import command
-from gan_zoo.evaluation import FeatureChoice
+from gan_zoo.evaluation import FeatureChoice, SegmentationNetwork
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,6 +36,9 @@ def main(
     against: str | None = None,
     fresh: bool = False,
     device: str = "cpu",
+    segmenter: str | None = None,
+    segmenter_network: SegmentationNetwork = "deeplabv3_resnet50",
+    segmenter_height: PositiveInt | None = None,
 ) -> Path:
     """Measures a run, and writes evaluation.json, evaluation/*.png and report.html into its directory.
 
@@ -45,7 +48,8 @@ def main(
 
     run: run directory.
     metrics: names, as [frechet, neighbours]; null takes all usual ones that fit the data; a wrong name lists them.
-    n: samples to draw; default 2,500 points, 26,000 stacked digits, else as many as training samples, at most 10,000.
+    n: samples to draw; default 2,500 points, 26,000 stacked digits, of pairs one for each that is held out (of large ones
+        fewer), else as many as training samples, at most 10,000.
     reals: training and held-out samples to compare with, at most.
     seed: of the samples and of every random choice of a metric.
     features: what pictures are turned into; auto: the digits classifier for the embedded digits, else pixels.
@@ -57,6 +61,9 @@ def main(
     against: another evaluated run, to compare with; refused where its figures were made in another way.
     fresh: measures everything again.
     device: cpu, cuda, mps.
+    segmenter: file of weights of a network that reads the labels of pictures made from label maps; streets need none.
+    segmenter_network: which of torchvision's it is; the file says how many classes it knows (of Cityscapes all or the 19).
+    segmenter_height: at what height it looks; pix2pix's table takes 1024.
     """
     from rich.console import Console
 
@@ -69,7 +76,8 @@ def main(
     other = record.figures(against) if against else None
     subject, moment = _subject(
         directory, n, reals=reals, seed=seed, features=features, weights=weights, sha256=sha256, device=device,
-        k=k, k_density=k_density, joint_encoder=joint_encoder,
+        k=k, k_density=k_density, joint_encoder=joint_encoder, segmenter=segmenter, segmenter_network=segmenter_network,
+        segmenter_height=segmenter_height,
     )  # fmt: skip
     settings: dict[str, Any] = {
         "n": len(subject.fake),
@@ -78,6 +86,7 @@ def main(
         "k": k,
         "k_density": k_density,
         "features": [subject.features.name, subject.features.sha256, subject.features.resize],
+        **({"segmenter": list(subject.truth.segmenter[:3])} if subject.truth.segmenter else {}),
     }
     if joint_encoder is not None:
         settings["joint_encoder"] = joint_encoder
@@ -133,11 +142,15 @@ def _moment(gan: GAN, data: DataModule, directory: Path) -> dict[str, Any]:
 
 
 def usual_number(data: DataModule) -> int:
-    """The papers' 2,500 points and 26,000 stacks; else one sample for each training sample, at most 10,000."""
+    """The papers' 2,500 points and 26,000 stacks; the held-out pairs, of large pictures as many as a GB holds; else one
+    sample for each training sample, at most 10,000."""
     from gan_zoo.data.images import StackedDigits
+    from gan_zoo.data.pair_data import PairData
 
     if isinstance(data, StackedDigits):
         return 26_000
+    if isinstance(data, PairData):
+        return min(len(data.held_out_set()), max(8, 2**28 // (3 * data.resolution * data.width)))
     return 2500 if data.modality == "points" else min(10_000, len(data.train_set()))
 
 

@@ -11,7 +11,7 @@ from pydantic import PositiveFloat, PositiveInt
 
 from gan_zoo import media
 from gan_zoo.data.stream import DataModule
-from gan_zoo.evaluation import FeatureChoice
+from gan_zoo.evaluation import FeatureChoice, SegmentationNetwork
 from gan_zoo.evaluation.speech import speech_figures
 from gan_zoo.evaluation.subjects import measured
 from gan_zoo.gan import GAN
@@ -55,6 +55,9 @@ def figures(
     starts: PositiveInt = SEARCH.starts,
     steps: PositiveInt = SEARCH.steps,
     device: str = "cpu",
+    segmenter: str | None = None,
+    segmenter_network: SegmentationNetwork = "deeplabv3_resnet50",
+    segmenter_height: PositiveInt | None = None,
 ) -> Measured:
     """Those of gan_zoo.evaluate, of n samples and the same settings, without floors and intervals.
 
@@ -65,6 +68,7 @@ def figures(
     subject = measured(
         gan.to(device), data, n, reals=reals, seed=seed, features=features, weights=weights, sha256=sha256,
         device=device, joint_encoder=joint_encoder, k=k, k_density=k_density, search=Search(n, threshold, starts, steps),
+        segmenter=segmenter, segmenter_network=segmenter_network, segmenter_height=segmenter_height,
     )  # fmt: skip
     found: dict[str, float] = {}
     for one in chosen(subject, metrics).values():

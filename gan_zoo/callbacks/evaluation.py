@@ -21,6 +21,7 @@ from gan_zoo.schema import ConfigError
 WATCHED = (
     "reverse_kl",
     "stacked_kl",
+    "mean_iou",
     "frechet_distance",
     "swd",
     "accepted",

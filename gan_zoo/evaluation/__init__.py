@@ -3,3 +3,11 @@
 from typing import Literal
 
 FeatureChoice = Literal["auto", "digits", "pixels", "inception"]
+SegmentationNetwork = Literal[
+    "fcn_resnet50",
+    "fcn_resnet101",
+    "deeplabv3_resnet50",
+    "deeplabv3_resnet101",
+    "deeplabv3_mobilenet_v3_large",
+    "lraspp_mobilenet_v3_large",
+]  # torchvision's

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from torch import Tensor
 
-from gan_zoo import media
+from gan_zoo import media, pair_view
 from gan_zoo.caption_sheet import caption_sheet
 from gan_zoo.metrics.distances import nearest
 from gan_zoo.metrics.duplicates import nearest_pairs, nearest_training
@@ -24,6 +24,7 @@ from gan_zoo.metrics.low_level import radial_spectrum
 from gan_zoo.metrics.modes import STACKED_CLASSES
 from gan_zoo.metrics.neighbours import radii
 from gan_zoo.metrics.scores import CONFIDENT
+from gan_zoo.metrics.segmentation import IGNORED
 from gan_zoo.metrics.subject import Subject
 
 REAL, FAKE, HELD_OUT, WRONG = "0.62", "#0072B2", "#009E73", "#D55E00"  # Okabe and Ito 2008
@@ -258,6 +259,30 @@ def _sheet(
     return figure
 
 
+def pairs(subject: Subject) -> Figure:
+    """Input, output and truth of six items from the nearest to its truth to the farthest; labels, where they are read."""
+    conditions, segmenter = subject.conditions, subject.truth.segmenter
+    assert conditions is not None  # what fits, DRAWINGS says
+    away = (subject.fake - subject.held_out.samples[: len(subject.fake)]).abs().mean((1, 2, 3))
+    order = away.argsort()[torch.linspace(0, len(away) - 1, min(6, len(away))).round().long()]
+    given = pair_view.shown(conditions[order], (subject.fake.shape[-2], subject.fake.shape[-1]))
+    rows: list[list[Tensor | None]] = []
+    labels: list[list[str]] = []
+    for index, picture in zip(order.tolist(), given, strict=True):
+        rows.append([picture, subject.fake[index]])
+        labels.append(["input", f"output, L1 {float(away[index]):.3f}"])
+        if segmenter is not None and conditions.dim() == 3:
+            truth = segmenter.truth(conditions[index : index + 1])
+            read = segmenter.read(subject.fake[index : index + 1])
+            counted = truth != IGNORED
+            right = float((read == truth)[counted].double().mean())
+            rows[-1].append(pair_view.shown(read)[0])
+            labels[-1].append(f"labels read back, {right:.0%} right")
+        rows[-1].append(subject.held_out.samples[index])
+        labels[-1].append("truth")
+    return _sheet(rows, labels)
+
+
 # ---------------------------------------------------------------- pixels and frequencies
 
 
@@ -319,6 +344,9 @@ DRAWINGS: dict[str, Drawing] = {
     "stacked_modes": Drawing(
         lambda s: s.truth.spelled and s.fake.shape[1] == 3, stacked,
         "Samples of each of the 1000 modes: first digit by panel, then row and column."),
+    "pairs": Drawing(
+        lambda s: s.pictures and s.conditions is not None, pairs,
+        "Before and after: what it was made from, what was made, what is true; from the nearest to its truth to the farthest."),
     "precision_recall": Drawing(
         lambda s: min(len(s.fake), len(s.train.samples)) > s.k + 1, precision_recall,
         "Precision and recall, seen in the plane of the reals' two main axes; inside and outside are judged in all dimensions."),

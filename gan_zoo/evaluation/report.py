@@ -327,6 +327,18 @@ def _tables(evaluation: dict[str, Any] | None) -> str:
             "variety, generated over real",
         )
         tables.append(_table("Class by class", head, [[_cell(row[name]) for name in names] for row in rows]))
+    if rows := measures.get("segmentation", {}).get("details", {}).get("classes"):
+        head = (
+            "class",
+            "share of pixels",
+            "accuracy",
+            "IoU",
+            "accuracy of the true pictures",
+            "IoU of the true pictures",
+        )
+        tables.append(
+            _table("Labels read back, class by class", head, [[row[0], *map(_cell, row[1:])] for row in rows])
+        )
     if rows := measures.get("attributes", {}).get("details", {}).get("attributes"):
         head = ("attribute", "choice", "share generated", "share in training", "share held out")
         body = [

@@ -10,13 +10,16 @@ import torch
 from torch import Tensor
 
 from gan_zoo.caption_vocabulary import CaptionVocabulary
+from gan_zoo.data.pair_data import PairData
+from gan_zoo.data.pair_files import Cityscapes
 from gan_zoo.data.stream import DataModule
-from gan_zoo.evaluation import FeatureChoice
+from gan_zoo.evaluation import FeatureChoice, SegmentationNetwork
 from gan_zoo.evaluation.cache import remembered
 from gan_zoo.gan import GAN
 from gan_zoo.metrics import features as networks
 from gan_zoo.metrics.captions import Joint
 from gan_zoo.metrics.features import Features
+from gan_zoo.metrics.segmentation import Segmenter, network_segmenter
 from gan_zoo.metrics.subject import Subject, subject_of
 from gan_zoo.nn import joint_embedding
 from gan_zoo.schema import ConfigError
@@ -34,17 +37,22 @@ def measured(
     sha256: str | None = None,
     joint_encoder: str | None = None,
     device: str = "cpu",
+    segmenter: str | None = None,
+    segmenter_network: SegmentationNetwork = "deeplabv3_resnet50",
+    segmenter_height: int | None = None,
     **options: Any,
 ) -> Subject:
     """n samples of `gan` beside at most `reals` reals; with features=inception its classes give the Inception score.
 
-    auto leaves the features to the data. weights, sha256: of Inception. joint_encoder: a file of
-    train_text_encoder. options: further fields of Subject.
+    auto leaves the features to the data. weights, sha256: of Inception. joint_encoder: a file of train_text_encoder.
+    segmenter: weights of a network that reads labels, segmenter_network which of torchvision's it is, segmenter_height
+    at what height it looks. options: further fields of Subject.
     """
     chosen, scorer = chosen_features(features, weights, sha256, device)
+    reader = chosen_segmenter(data, segmenter, segmenter_network, segmenter_height, device)
     return subject_of(
         gan, data, n, reals=reals, seed=seed, features=chosen, scorer=scorer, remember=partial(remembered, device=device),
-        joint=None if joint_encoder is None else joint_of(joint_encoder, data, device), **options,
+        joint=None if joint_encoder is None else joint_of(joint_encoder, data, device), segmenter=reader, **options,
     )  # fmt: skip
 
 
@@ -69,6 +77,29 @@ def joint_of(path: str, data: DataModule, device: str) -> Joint:
         return picture(pictures.to(device)).float().cpu(), text(tokens.to(device)).float().cpu()
 
     return Joint(f"{trained.about['name']} of {trained.about['data']}", trained.digest, embed)
+
+
+def chosen_segmenter(
+    data: DataModule, weights: str | None, network: SegmentationNetwork, height: int | None, device: str
+) -> Segmenter | None:
+    """The user's segmentation network; None leaves the labels to the data."""
+    if weights is None:
+        return None
+    if not (isinstance(data, PairData) and data.classes):
+        raise ConfigError(
+            f"segmenter={weights} reads labels, and data={data.name} has no label maps to compare with"
+        )
+    try:
+        return network_segmenter(
+            weights,
+            network,
+            data.classes,
+            height=height,
+            device=device,
+            cityscapes=isinstance(data, Cityscapes),
+        )
+    except networks.WeightsError as failure:
+        raise ConfigError(f"segmenter: {failure}") from None
 
 
 def chosen_features(

@@ -34,6 +34,7 @@ from gan_zoo.metrics.low_level import (
 )
 from gan_zoo.metrics.parzen import parzen_score
 from gan_zoo.metrics.protocol import Value
+from gan_zoo.metrics.segmentation import by_class, segmentation_scores
 from gan_zoo.metrics.sliced_wasserstein import laplacian_swd, sliced_wasserstein
 from gan_zoo.metrics.structural import ms_ssim_diversity
 from gan_zoo.metrics.subject import Subject
@@ -236,7 +237,26 @@ def ms_ssim(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
 
 def pairs(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     """The means of a view of pairs."""
-    return dict(zip(("ssim", "psnr", "sharpness"), fake.mean(0).tolist(), strict=True))
+    return dict(zip(("ssim", "psnr", "sharpness", "l1"), fake.mean(0).tolist(), strict=True))
+
+
+def segmentation(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
+    """Of a view of confusions."""
+    return segmentation_scores(fake.sum(0))._asdict()
+
+
+def segmentation_table(subject: Subject) -> dict[str, Any]:
+    """Share of pixels, accuracy and IoU of each class, generated and real; rows are [class, ...]."""
+    segmenter = subject.truth.segmenter
+    assert segmenter is not None  # what fits, MEASURES says
+    fake, real = (subject.part("confusions", part).sum(0) for part in ("fake", "held_out"))
+    shares = real.sum(1).double() / real.sum()
+    columns = [shares, *by_class(fake), *by_class(real)]
+    return {
+        "classes": [
+            [name, *row] for name, row in zip(segmenter.names, torch.stack(columns, 1).tolist(), strict=True)
+        ]
+    }
 
 
 def spectrum(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:

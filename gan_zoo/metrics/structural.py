@@ -1,4 +1,4 @@
-"""SSIM, PSNR and sharpness difference of pairs; MS-SSIM as a measure of variety.
+"""L1, SSIM, PSNR and sharpness difference of pairs; MS-SSIM as a measure of variety.
 
 All take pictures [N, C, H, W], uint8 or float in [-1, 1], of any equal size.
 """
@@ -37,6 +37,12 @@ def psnr(real: Tensor, fake: Tensor) -> float:
     real, fake = _paired(real, fake)
     each = peak_signal_noise_ratio(fake, real, data_range=RANGE, reduction="elementwise_mean", dim=(1, 2, 3))
     return float(each)
+
+
+def l1(real: Tensor, fake: Tensor) -> float:
+    """Mean |real - fake| of paired pictures, pixels in [-1, 1]: the term that pix2pix weighs with 100."""
+    real, fake = _paired(real, fake)
+    return float((real - fake).abs().mean())
 
 
 def sharpness_difference(real: Tensor, fake: Tensor) -> float:

@@ -16,7 +16,9 @@ from torch import Tensor
 from gan_zoo.data.avatars import READ_FROM, Avatars, read_attributes
 from gan_zoo.data.captions import CaptionData
 from gan_zoo.data.images import Digits, StackedDigits
+from gan_zoo.data.pair_data import PairData
 from gan_zoo.data.stream import BatchDataset, DataModule
+from gan_zoo.data.streets import Streets
 from gan_zoo.data.text import Text
 from gan_zoo.data.toy import Mixture, Triangles
 from gan_zoo.gan import GAN, Judgement
@@ -28,6 +30,7 @@ from gan_zoo.metrics.inputs import seeded
 from gan_zoo.metrics.language import Language
 from gan_zoo.metrics.manifold import THRESHOLD
 from gan_zoo.metrics.modes import stacked_classes
+from gan_zoo.metrics.segmentation import Segmenter, confusions, streets_segmenter
 from gan_zoo.schema import ConfigError
 
 CHUNK = 1024
@@ -68,7 +71,8 @@ SEARCH = Search()
 
 class Truth(NamedTuple):
     """What is known of the data: centres [K, D] and sigma of a mixture; who reads the classes; whether they spell
-    a number, one digit a channel; whether they are triangles; who reads attributes, int64 [N] each by name; the language of text."""
+    a number, one digit a channel; whether they are triangles; who reads attributes, int64 [N] each by name; the
+    language of text; who reads the label of each pixel."""
 
     centres: Tensor | None = None
     sigma: float = 0.0
@@ -77,6 +81,7 @@ class Truth(NamedTuple):
     triangles: bool = False
     attributes: Callable[[Tensor], dict[str, Tensor]] | None = None
     language: Language | None = None
+    segmenter: Segmenter | None = None
 
 
 NOTHING_KNOWN = Truth()
@@ -97,7 +102,8 @@ class Subject:
     features: what pictures are turned into; remember: how features of reals are taken (a cache may stand here).
     scorer: gives the probabilities of the Inception score, where truth.judge is not to. source: G, and discriminator:
     (samples, labels) -> its Judgement, where the trained players are at hand. paired: fake i was made from what
-    held-out real i was paired with. told: the captions that fakes were made from. k, k_density: neighbours.
+    held-out real i was paired with; conditions: that, on the wire, where it is pictures or maps of ids. told: the
+    captions that fakes were made from. k, k_density: neighbours.
     """
 
     train: Reals
@@ -117,6 +123,7 @@ class Subject:
     source: Source | None = None
     search: Search = SEARCH
     paired: bool = False
+    conditions: Tensor | None = None
     told: Told | None = None
     _views: dict[tuple[str, str], Tensor] = field(default_factory=dict, repr=False)
     _once: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -171,6 +178,8 @@ class Subject:
             return self.told.joint.name, self.told.joint.sha256, "none"
         if view in ("told", "unseen"):
             return "attributes of flowers, read by a program", None, "area to 64"
+        if view == "confusions" and self.truth.segmenter:
+            return self.truth.segmenter[:3]
         if view == "attributes":
             return "attributes read by the program", None, "none"
         plain = "tokens" if self.modality == "text" else "pixels" if self.pictures else "coordinates"
@@ -233,12 +242,26 @@ def _attributes(subject: Subject, part: str) -> Tensor:
 
 
 def _pairs(subject: Subject, part: str) -> Tensor:
-    """SSIM, PSNR and sharpness difference of each fake and its partner, float64 [N, 3]; nothing of reals."""
+    """SSIM, PSNR, sharpness difference and L1 of each fake and its partner, float64 [N, 4]; nothing of reals."""
     if part != "fake":
-        return torch.zeros(len(subject.fake), 3)
+        return torch.zeros(len(subject.fake), 4)
     pairs = zip(subject.held_out.samples.split(1), subject.fake.split(1), strict=False)
-    measured = (structural.ssim, structural.psnr, structural.sharpness_difference)
+    measured = (structural.ssim, structural.psnr, structural.sharpness_difference, structural.l1)
     return torch.tensor([[one(real, fake) for one in measured] for real, fake in pairs], dtype=torch.float64)
+
+
+def _confusions(subject: Subject, part: str) -> Tensor:
+    """Pixels of each picture by (true class, class read), int64 [N, K, K]; the reals are the true held-out pictures."""
+    segmenter, conditions = subject.truth.segmenter, subject.conditions
+    assert segmenter is not None and conditions is not None  # what fits, MEASURES says
+    if part == "train":
+        return subject.part("confusions", "held_out")
+    pictures = subject.samples(part)[: len(conditions)]
+    found = [
+        confusions(segmenter.truth(truth), segmenter.read(some), segmenter.classes)
+        for truth, some in zip(conditions.split(64), pictures.split(64), strict=True)
+    ]
+    return torch.cat(found)
 
 
 def _asked(subject: Subject, part: str) -> Tensor:
@@ -267,6 +290,7 @@ def _language(subject: Subject) -> Language:
 
 VIEWS: dict[str, Callable[[Subject, str], Tensor]] = {
     "pairs": _pairs,
+    "confusions": _confusions,
     "samples": lambda subject, part: subject.samples(part),
     "pixels": lambda subject, part: subject.samples(part).flatten(1),
     "features": _features,
@@ -300,28 +324,33 @@ def subject_of(
     seed: int = 0,
     features: Features | None = None,
     joint: Joint | None = None,
+    segmenter: Segmenter | None = None,
     **options: Any,
 ) -> Subject:
     """n samples of `gan` beside at most `reals` training and held-out reals of its data; pictures at the fakes' side.
 
-    features: None is what suits the data (see `features_of`). joint: encodes pictures and captions.
-    options: further fields of Subject.
+    features: None is what suits the data (see `features_of`). joint: encodes pictures and captions. segmenter: who reads
+    labels, None is what the data know. options: further fields of Subject.
     """
     paired = bool(gan.conditioned_on)
     n = min(n, reals, len(data.held_out_set())) if paired else n
+    reals = min(reals, n) if isinstance(data, PairData) else reals  # large pictures, as many as fakes
     asked = None if paired else wanted_classes(gan, data, n, seed)
     fake = fakes_of(gan, data, n, seed, asked)
     if not isinstance(fake, Tensor) or fake.dim() not in (2, 4):
         raise ConfigError(
             f"samples of modality {data.modality} cannot be measured here; pictures, points and text can"
         )
-    resolution = fake.shape[-1] if fake.dim() == 4 else data.resolution
+    resolution = fake.shape[-2] if fake.dim() == 4 else data.resolution
     train, held_out = (
-        reals_of(gan, items, resolution, reals) for items in (data.train_set(), data.held_out_set())
+        reals_of(gan, items, resolution, reals, _chunk(data, CHUNK))
+        for items in (data.train_set(), data.held_out_set())
     )
+    truth = truth_of(data, resolution)
+    truth = truth._replace(segmenter=segmenter) if segmenter else truth
     return Subject(
-        train, held_out, fake, features or features_of(data, fake), data.modality, str(data.name),
-        truth_of(data, resolution), asked, seed,
+        train, held_out, fake, features or features_of(data, fake), data.modality, str(data.name), truth, asked, seed,
+        conditions=conditions_of(data, n, resolution),
         discriminator=None if paired else partial(judged, gan), source=source_of(gan), paired=paired,
         told=Told(gan, data, seed, joint) if paired and isinstance(data, CaptionData) else None, **options,
     )  # fmt: skip
@@ -331,8 +360,26 @@ def fakes_of(gan: GAN, data: DataModule, n: int, seed: int, asked: Tensor | None
     """n samples on the CPU, made from the first held-out inputs where G is given some; pictures are clipped to [-1, 1],
     as they are when they are shown."""
     inputs = data.held_out_batch(n) if gan.conditioned_on else None
-    fake = gan.sample(n, seed=seed, condition=asked, inputs=inputs)
+    chunk = _chunk(data, 256)
+    fake = gan.sample(n, seed=seed, condition=asked, inputs=inputs, chunk=chunk)
     return fake.clamp(-1, 1) if isinstance(fake, Tensor) and fake.dim() == 4 else fake
+
+
+def _chunk(data: DataModule, most: int) -> int:
+    """Pictures at a time; fewer of large pairs, whose maps are many channels deep."""
+    return max(1, min(most, 2**22 // (data.resolution * data.width))) if isinstance(data, PairData) else most
+
+
+def conditions_of(data: DataModule, n: int, resolution: int) -> Tensor | None:
+    """What the first n held-out pictures are made from, on the wire, where that is a picture or a map of ids."""
+    if not isinstance(data, PairData):
+        return None
+    items, chunk = data.held_out_set(), _chunk(data, CHUNK)
+    parts = [
+        items.__getitems__([(i, 0, resolution) for i in range(start, min(start + chunk, n))])["condition"]
+        for start in range(0, n, chunk)
+    ]
+    return torch.cat(parts)
 
 
 def source_of(gan: GAN) -> Source | None:
@@ -357,12 +404,12 @@ def source_of(gan: GAN) -> Source | None:
 
 
 @torch.no_grad()
-def reals_of(gan: GAN, items: BatchDataset, resolution: int, most: int) -> Reals:
+def reals_of(gan: GAN, items: BatchDataset, resolution: int, most: int, chunk: int = CHUNK) -> Reals:
     """The first items of a data set, of its first epoch."""
     count = min(len(items), most)
     samples, labels = [], []
-    for start in range(0, count, CHUNK):
-        batch = items.__getitems__([(i, 0, resolution) for i in range(start, min(start + CHUNK, count))])
+    for start in range(0, count, chunk):
+        batch = items.__getitems__([(i, 0, resolution) for i in range(start, min(start + chunk, count))])
         prepared = gan.prepare_batch({name: value.to(gan.device) for name, value in batch.items()})
         outcome = gan.outcome(prepared["real"])
         samples.append((outcome.float() if outcome.is_floating_point() else outcome).cpu())
@@ -441,6 +488,8 @@ def truth_of(data: DataModule, side: int | None = None) -> Truth:
             judge=own._replace(classify=cast(Callable[[Tensor], Tensor], read), probabilities=None),
             spelled=True,
         )
+    if isinstance(data, Streets) and data.channels == 3:
+        return Truth(segmenter=streets_segmenter())
     if isinstance(data, Triangles):
         return Truth(triangles=True)
     if isinstance(data, Avatars) and data.channels == 3 and side >= min(READ_FROM.values()):

@@ -37,7 +37,9 @@ def chosen(subject: Subject, names: list[str] | None, *, cheap: bool = False) ->
         return {
             name: measure
             for name, measure in fitting.items()
-            if measure.usual and (measure.cheap or not cheap)
+            if measure.usual
+            and (measure.cheap or not cheap)
+            and (subject.modality != "pair" or name in OF_PAIRS)
         }
     for name in names:
         if name not in MEASURES:
@@ -133,6 +135,15 @@ def _tested(subject: Subject, real: Tensor, fake: Tensor) -> int:
     n = min(len(real), len(fake))
     return 2 * (n - n // 2)
 
+
+OF_PAIRS = (
+    "segmentation",
+    "pairs",
+    "frechet",
+    "kernel",
+    "neighbours",
+    "spectrum",
+)  # of pairs these are usual
 
 SHARE, POSITIVE = (0.0, 1.0), (0.0, math.inf)
 
@@ -256,8 +267,17 @@ MEASURES: dict[str, Measure] = {
         "Pictures beside their partners", "pairs", scores.pairs,
         {"ssim": Meaning("SSIM", False, "Structural similarity of each sample and the true picture; 1: equal."),
          "psnr": Meaning("PSNR", False, "Of the same pairs, dB."),
-         "sharpness": Meaning("sharpness", False, "Sharpness difference (Mathieu et al. 2016), dB; high: as sharp.")},
+         "sharpness": Meaning("sharpness", False, "Sharpness difference (Mathieu et al. 2016), dB; high: as sharp."),
+         "l1": Meaning("L1", True, "Mean difference of pixels in [-1, 1].", POSITIVE)},
         lambda s: s.paired and s.told is None and s.side >= 11, by_bootstrap(200), cheap=True, split="held_out", floors=no_floor),
+    "segmentation": Measure(
+        "Labels, read back from the pictures", "confusions", scores.segmentation,
+        {"pixel_accuracy": Meaning(
+            "per-pixel accuracy", False, "Pixels that show the class they were made from; floor: those of the true pictures.", SHARE),
+         "class_accuracy": Meaning("per-class accuracy", False, "The mean over the classes.", SHARE),
+         "mean_iou": Meaning("class IoU", False, "Intersection over union, the mean over the classes.", SHARE)},
+        lambda s: s.truth.segmenter is not None and s.conditions is not None and s.conditions.dim() == 3,
+        by_bootstrap(200), cheap=True, split="held_out", details=scores.segmentation_table),
     "ms_ssim": Measure(
         "MS-SSIM diversity", "samples", scores.ms_ssim,
         {"ms_ssim": Meaning(

@@ -24,6 +24,15 @@ def test_it_equals_torch_fidelitys_and_scipys_figure():
     assert frechet_distance(*real_and_fake()) == pytest.approx(0.280454834220208, abs=1e-12)
 
 
+@pytest.mark.parametrize(("n", "m"), [(12, 9), (5, 39), (39, 39)])
+def test_few_samples_of_many_dimensions_have_the_same_figure(n: int, m: int) -> None:
+    """From the samples and from 40 x 40 covariances, which are singular here."""
+    real, fake = fixed(n, 40), fixed(m, 40, step=2.3) * 1.2 + 0.1
+    by_moments = frechet_distance_of_moments(Moments.of(real), Moments.of(fake))
+    assert frechet_distance(real, fake) == pytest.approx(by_moments, rel=1e-6)
+    assert frechet_distance(real, real) == pytest.approx(0, abs=1e-9)
+
+
 def test_it_equals_a_live_torch_fidelity_where_that_is_installed():
     fidelity = pytest.importorskip("torch_fidelity.metric_fid")
     real, fake = fixed(300, 40), fixed(200, 40, step=2.3) * 1.2
