@@ -32,6 +32,7 @@ def main(
     sha256: str | None = None,
     k: PositiveInt = 3,
     k_density: PositiveInt = 5,
+    encoder: str | None = None,
     against: str | None = None,
     fresh: bool = False,
     device: str = "cpu",
@@ -52,6 +53,7 @@ def main(
     sha256: of that file; default: of the published one.
     k: neighbours for precision and recall.
     k_density: neighbours for density and coverage.
+    encoder: file of train_text_encoder, for the R-precision of pictures with captions.
     against: another evaluated run, to compare with; refused where its figures were made in another way.
     fresh: measures everything again.
     device: cpu, cuda, mps.
@@ -67,7 +69,7 @@ def main(
     other = record.figures(against) if against else None
     subject, moment = _subject(
         directory, n, reals=reals, seed=seed, features=features, weights=weights, sha256=sha256, device=device,
-        k=k, k_density=k_density,
+        k=k, k_density=k_density, encoder=encoder,
     )  # fmt: skip
     settings = {
         "n": len(subject.fake),
@@ -76,6 +78,7 @@ def main(
         "k": k,
         "k_density": k_density,
         "features": [subject.features.name, subject.features.sha256, subject.features.resize],
+        **({"encoder": encoder} if encoder else {}),
     }
     blank = record.empty(moment, settings)
     content = blank if fresh else record.begun(directory, blank)
@@ -87,7 +90,9 @@ def main(
     return directory / record.NAME
 
 
-def _subject(directory: Path, n: int | None, **options: Any) -> tuple[Subject, dict[str, Any]]:
+def _subject(
+    directory: Path, n: int | None, encoder: str | None, **options: Any
+) -> tuple[Subject, dict[str, Any]]:
     """What is measured, and which moment of which run it is. options: of evaluation.subjects.measured."""
     from gan_zoo.evaluation.subjects import measured
     from gan_zoo.loading import load
@@ -95,6 +100,10 @@ def _subject(directory: Path, n: int | None, **options: Any) -> tuple[Subject, d
 
     data = data_of(directory)
     gan = load(directory, device=options["device"])
+    if encoder is not None:
+        from gan_zoo.embed_captions import joint
+
+        options["embed"] = joint(encoder, options["device"])
     return measured(gan, data, n or usual_number(data), **options), _moment(gan, data, directory)
 
 

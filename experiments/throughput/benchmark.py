@@ -37,10 +37,11 @@ SETTINGS = {
     "wgan_gp": ["model=wgan_gp", "data=stacked_digits"],
     "vanilla": ["model=vanilla", "data=digits", "data.resolution=28"],
     "cgan": ["model=cgan", "data=digits"],
+    "text_to_image": ["model=text_to_image", "data.size=400", "data.held_out=8", "data.unseen=8"],
     **{f"pggan_{side}": ["model=pggan", "data=avatars", "data.size=300", "data.held_out=8", "data.classes=0", f"data.resolution={side}",
                          f"model.schedule.initial_resolution={side}", "data.batch_size=16"] for side in (16, 32, 64)},
 }  # fmt: skip
-BLOCK = {"dcgan": 4, "wgan_gp": 5, "vanilla": 100, "cgan": 20, "pggan_16": 10, "pggan_32": 6, "pggan_64": 3}
+BLOCK = {"dcgan": 4, "wgan_gp": 5, "vanilla": 100, "cgan": 20, "pggan_16": 10, "pggan_32": 6, "pggan_64": 3, "text_to_image": 2}
 HERE = Path(__file__).parent
 
 
@@ -208,12 +209,17 @@ class TakeTurns(pl.Callback):
 
 
 def contenders(model: str) -> dict[str, type[Loop]]:
-    """For progressive growing the tutorial's part is the public port's."""
+    """For progressive growing and captions the tutorial's part is a public port's."""
     if model.startswith("pggan"):
         sys.modules.setdefault("benchmark", sys.modules[__name__])  # whose classes theirs extend
         import progressive
 
         return {"tutorial": progressive.Port, "tuned": progressive.Tuned}
+    if model == "text_to_image":
+        sys.modules.setdefault("benchmark", sys.modules[__name__])
+        import captioned
+
+        return {"tutorial": captioned.Port, "tuned": captioned.Tuned}
     return {"tutorial": Tutorial, "tuned": Tuned}
 
 
