@@ -118,12 +118,12 @@ def captioned_data(name: str, overrides: list[str]) -> CaptionData:
         raise ConfigError(
             f"overrides: {wrong[0]!r} came, keys of the data were wanted, such as data.root=DIR"
         )
-    config = validate(compose(["model=text_to_image", f"data={name}", *overrides]))
-    data = data_module(config)
-    if not isinstance(data, CaptionData):
+    if compose([f"data={name}"])["data"]["modality"] != CaptionData.MODALITY:
         raise ConfigError(
             f"data={name} has no captions; take data=flowers, or pictures with a text file each"
         )
+    data = data_module(validate(compose(["model=text_to_image", f"data={name}", *overrides])))
+    assert isinstance(data, CaptionData)  # what has captions is made of it
     return data
 
 

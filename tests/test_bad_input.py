@@ -370,7 +370,10 @@ CASES: list[Case] = [
     line("data=mnist", "data.download=true", parts=("needs data.root=FOLDER",)),
     devices(0, "trainer.accelerator=gpu", parts=("torch finds none here", "use trainer.accelerator=cpu")),
     devices(0, "trainer.devices=2", parts=("there is no GPU here", "trainer.accelerator=cpu trainer.devices=2")),
-    devices(0, "trainer.accelerator=cpu", "trainer.devices=9999", "data.batch_size=9999", parts=("at most 16 processes", "use trainer.devices=2")),
+    devices(
+        0, "trainer.accelerator=cpu", "trainer.devices=9999", "data.batch_size=9999",
+        parts=("at most 16 processes", "use trainer.devices=2"),
+    ),
     devices(2, "trainer.devices=4", parts=("there are 2 GPUs", "use at most that many")),
     line("model=pggan", "data.resolution=19", parts=("19",)),
     line("model=pix2pix", "data=digits", parts=("made for pair",)),

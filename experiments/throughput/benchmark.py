@@ -39,6 +39,7 @@ SETTINGS = {
     "vanilla": ["model=vanilla", "data=digits", "data.resolution=28"],
     "cgan": ["model=cgan", "data=digits"],
     "wgan_gp_text": ["model=wgan_gp_text", "data=python_manual"],
+    "text_to_image": ["model=text_to_image", "data.size=400", "data.held_out=8", "data.unseen=8"],
     **{f"pggan_{side}": ["model=pggan", "data=avatars", "data.size=300", "data.held_out=8", "data.classes=0", f"data.resolution={side}",
                          f"model.schedule.initial_resolution={side}", "data.batch_size=16"] for side in (16, 32, 64)},
     "pix2pix": ["model=pix2pix", "data=streets", "data.size=200", "data.width=128"],
@@ -47,7 +48,7 @@ SETTINGS = {
     **{name: [f"model={name}", "data.speakers=4", "data.utterances=4"] for name in ("segan_plus", "segan")},
 }  # fmt: skip
 BLOCK = {"dcgan": 4, "wgan_gp": 5, "vanilla": 100, "cgan": 20, "wgan_gp_text": 10, "pggan_16": 10, "pggan_32": 6, "pggan_64": 3,
-         "pix2pix": 3, "pix2pixhd": 2, "segan_plus": 10, "segan": 5}  # fmt: skip
+         "pix2pix": 3, "pix2pixhd": 2, "segan_plus": 10, "segan": 5, "text_to_image": 2}  # fmt: skip
 HERE = Path(__file__).parent
 
 
@@ -241,6 +242,10 @@ def rivals(model: str) -> tuple[Any, Any]:
         import translation
 
         return translation.Authors, translation.Tuned
+    if model == "text_to_image":
+        import captioned
+
+        return captioned.Port, captioned.Tuned
     if model in ("segan", "segan_plus"):
         import enhancing
 
