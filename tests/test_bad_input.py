@@ -25,6 +25,7 @@ from gan_zoo.command import parse_arguments
 from gan_zoo.config import compose, validate
 from gan_zoo.data.pictures import Reading
 
+from .data.test_caption_files import BAD_OXFORD, write_oxford
 from .data.test_images import BAD_MNIST, write_mnist
 from .data.test_pictures import REFUSED
 from .strangers import FIRST, GONE, MISTAKES, SMALL, Stranger, changed, make_run, safetensors
@@ -144,6 +145,23 @@ def mnist(case: str) -> Case:
         train("data=mnist", "data.root=FOLDER")(folder, good)
 
     return Case("Data folders", f"MNIST, a file that is wrong: {case}", make, ("MNIST",))
+
+
+def oxford(what: str, spoil: Callable[[Path], None], said: str) -> Case:
+    """A small copy of Oxford-102 with captions, in which something is wrong."""
+
+    def make(folder: Path, good: Path) -> Any:
+        write_oxford(folder)
+        spoil(folder)
+        settings = ("data.classes=3", "data.resolution=8", "data.cache=FOLDER")
+        train("model=text_to_image", "data=oxford_102", "data.root=FOLDER", *settings)(folder, good)
+
+    return Case("Captioned pictures", f"Oxford-102: {what}", make, (said.replace("\\", ""),))
+
+
+def captioned(*overrides: str, parts: tuple[str, ...]) -> Case:
+    make = train("model=text_to_image", *overrides)
+    return Case("Captioned pictures", f"`{' '.join(overrides)}`", make, parts)
 
 
 def pictures(
@@ -425,6 +443,14 @@ CASES: list[Case] = [
     sounds("a window that the strides do not divide", {}, "data.resolution=5000", data="speech", parts=("4096 or 5120",)),
     arguments(enhance.main, "run=RUN", "input=FOLDER/absent.wav", "output=FOLDER/b.wav", parts=("no such file",)),
     pictures("nearly all held out", ["0.png"], "data.held_out=0.9", parts=("leave none to train with",)),
+    *(oxford(*case) for case in BAD_OXFORD),
+    captioned("data=flowers", "data.flip=true", parts=("say left and right", "data.flip must be false")),
+    captioned("data=flowers", "data.classes=0", "data.sampling=classes", parts=("needs classes", "data.sampling=items")),
+    captioned("data=flowers", "data.embeddings=FOLDER/none.safetensors", parts=("no such file of embeddings", "Expected safetensors")),
+    captioned("data=oxford_102", parts=("set data.root=FOLDER", "text_c10")),
+    captioned("data=caption_folder", "data.root=FOLDER", parts=("holds no picture", "NAME.txt")),
+    captioned("data=caption_hdf5", "data.root=FOLDER/none.h5", parts=("there is no such file", "groups train and test")),
+    captioned("data=digits", parts=("made for captioned", "choose another data=... or model=...")),
     spoilt("a checkpoint that is cut off", cut, "no checksum at its end"),
     spoilt("a checkpoint with one flipped bit", flipped, "do not match its checksum", "use another checkpoint"),
     spoilt("a run whose checkpoints are all cut off", all_cut, "no checkpoint to resume from", "Start a new run"),

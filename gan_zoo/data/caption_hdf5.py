@@ -78,6 +78,10 @@ class CaptionHDF5(CaptionFiles):
             if not (parts == split).any():
                 raise data_error(path, f"has no picture in the group {split}. {self.layout()}")
         self.texts = [entry.captions for entry in entries]
+        if len(sizes := {vector.size for entry in entries for vector in entry.embeddings}) > 1:
+            raise data_error(
+                path, f"has embeddings of {len(sizes)} sizes: {sorted(sizes)[:4]}; one is wanted"
+            )
         self.found = [torch.from_numpy(np.stack(entry.embeddings)) for entry in entries if entry.embeddings]
         if len(self.found) not in (0, len(entries)):
             raise data_error(

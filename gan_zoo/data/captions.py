@@ -273,6 +273,11 @@ class CaptionData(ImageData):
         self.unit, self._caption_length = unit, caption_length
         self.captions_averaged, self.sampling, self.embeddings = captions_averaged, sampling, embeddings
 
+    def prepare(self) -> None:
+        super().prepare()
+        if self.embeddings is not None:
+            _ = self.table  # complains now about a file that is not of these captions
+
     @abstractmethod
     def texts_of(self) -> list[list[str]]:
         """The captions of every row of the store, at least one each."""

@@ -273,6 +273,7 @@ def test_the_wrong_number_of_classes_is_refused(tmp_path: Path):
         (lambda file: _replace(file["train/a_0"], "txt", " "), "empty caption"),
         (lambda file: file["train/a_0"].__delitem__("embeddings"), "some captions only"),
         (lambda file: _replace(file["train/a_1"], "class", "other"), "of the class"),
+        (lambda file: _replace(file["train/b_0"], "embeddings", np.ones(5)), "embeddings of 2 sizes"),
     ],
 )
 def test_a_bad_hdf5_file_is_refused_by_group(tmp_path: Path, spoil: Callable[[Any], None], message: str):
