@@ -17,9 +17,9 @@ from gan_zoo.schema import ConfigError
 def truncated(gan: GAN, share: float) -> Iterator[None]:
     """Within it G sees m + share (z - m) for z, m the mean of its law: 1 changes nothing, 0 gives one picture.
 
-    For a first layer w = W z + b this is w -> E w + share (w - E w), the trick of Karras et al. 2019, app. B. Values are
-    scaled; none is drawn anew, as in Brock et al. 2019. PGGAN normalises z, which would undo it: there the normalised z is
-    scaled.
+    For a first layer w = W z + b this is w -> E w + share (w - E w), the trick of Karras et al. 2019, app. B. Latents are
+    scaled; Brock et al. 2019 draw large values anew instead. PGGAN normalises z, which would undo either: there the
+    normalised z is scaled.
     """
     if gan.latent is None:
         raise ConfigError(f"truncation={share} came, but {type(gan).__name__} has no latent; leave it out")

@@ -31,6 +31,7 @@ from gan_zoo.metrics.subject import (
     truth_of,
 )
 from gan_zoo.metrics.table import MEASURES, chosen
+from gan_zoo.metrics.text_table import TOKEN_VIEWS
 from gan_zoo.run import train
 from gan_zoo.schema import ConfigError
 
@@ -242,7 +243,7 @@ def test_each_measure_explains_each_of_its_numbers(name: str) -> None:
         *(picture_subject(pictures(60, 3, channels=c)) for c in (1, 3)),
     ]
     for subject in subjects:
-        if measure.fits(subject):
+        if measure.fits(subject) and measure.view not in TOKEN_VIEWS:
             found, may_lack = quick(measure, subject), [f"patch_swd_{2**power}" for power in range(5, 11)]
             assert {*found, *may_lack} == {*measure.figures, *may_lack}
 

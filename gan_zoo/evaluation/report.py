@@ -360,7 +360,9 @@ def _tables(evaluation: dict[str, Any] | None) -> str:
         tables.append(
             _table("Low-level statistics, pixels in [0, 1]", ("", "training", "held out", "generated"), lines)
         )
-    if references := measures.get("fingerprints", {}).get("details", {}):
+    references = dict(measures.get("fingerprints", {}).get("details", {}))
+    moments = references.pop("moments", {})
+    if references:
         columns = list(next(iter(references.values())))
         figures = measures["fingerprints"]["figures"]
         own = {"generated": {name: figures[name]["figure"]["value"] for name in columns},
@@ -374,6 +376,12 @@ def _tables(evaluation: dict[str, Any] | None) -> str:
                 ("", *(name.replace("_", " ") for name in columns)),
                 lines,
             )
+        )
+    if moments:
+        head = ("", "mean", "deviation", "skewness", "excess kurtosis")
+        body = [[name, *map(_cell, row)] for name, row in moments.items()]
+        tables.append(
+            _table("Moments of the columns' spectral centroids and slopes, in rows of pixels", head, body)
         )
     return "".join(tables)
 

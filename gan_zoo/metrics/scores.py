@@ -37,7 +37,7 @@ from gan_zoo.metrics.protocol import Value
 from gan_zoo.metrics.segmentation import by_class, segmentation_scores
 from gan_zoo.metrics.sliced_wasserstein import laplacian_swd, sliced_wasserstein
 from gan_zoo.metrics.structural import ms_ssim_diversity
-from gan_zoo.metrics.subject import Subject
+from gan_zoo.metrics.subject import PARTS, Subject
 from gan_zoo.metrics.two_sample import classifier_two_sample
 from gan_zoo.metrics.usefulness import Classification, classification_performance, linear_svm, pooled_features
 
@@ -284,9 +284,10 @@ def fingerprints(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
 
 
 def fingerprint_references(subject: Subject) -> dict[str, Any]:
-    """The same of a Bernoulli set, and of an FGSM-perturbed set where a differentiable judge and labels are there."""
+    """The same of a Bernoulli set, and of an FGSM-perturbed set where a differentiable judge and labels are there; and the
+    moments of both spectral features, of each part."""
     train = subject.train.samples[:1000]
-    found = {"bernoulli": _printed(train, prints.matching_bernoulli_set(train, subject.seed))}
+    found: dict[str, Any] = {"bernoulli": _printed(train, prints.matching_bernoulli_set(train, subject.seed))}
     held_out = subject.held_out
     if (
         held_out.labels is not None
@@ -297,7 +298,17 @@ def fingerprint_references(subject: Subject) -> dict[str, Any]:
         found["fgsm"] = _printed(
             train, prints.fast_gradient_set(held_out.samples[:1000], held_out.labels[:1000], _digit_logits)
         )
-    return found
+    return {**found, "moments": _moments(subject)}
+
+
+def _moments(subject: Subject) -> dict[str, list[float]]:
+    """Mean, deviation, skewness and excess kurtosis by feature and part."""
+    features = {"spectral centroid": prints.spectral_centroid, "spectral slope": prints.spectral_slope}
+    return {
+        f"{name}, {part.replace('_', ' ')}": list(prints.moments(feature(subject.samples(part)[:1000])))
+        for name, feature in features.items()
+        for part in PARTS
+    }
 
 
 def _digit_logits(pictures: Tensor) -> Tensor:

@@ -249,3 +249,22 @@ def test_pairs_are_compared_one_by_one() -> None:
     swapped = Subject(reals, reals, fake.flip(0), raw_pixels(), paired=True)
     assert quick(MEASURES["pairs"], swapped)["psnr"] < 15
     assert "pairs" not in chosen(Subject(reals, reals, fake, raw_pixels()), None)
+
+
+# ---- fingerprints --------------------------------------------------------------------------------
+
+
+def test_moments_of_one_white_row_are_its_number_and_nothing_else() -> None:
+    """The ink of each column lies in row 5: centroid 5 everywhere, and no slope."""
+    rows = -torch.ones(8, 1, 16, 16)
+    rows[:, :, 5] = 1
+    other = torch.rand(8, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    subject = Subject(Reals(other, None), Reals(other, None), rows, raw_pixels())
+    moments = MEASURES["fingerprints"].details(subject)["moments"]  # type: ignore[misc]
+    assert moments["spectral centroid, fake"][:2] == pytest.approx([5.0, 0.0], abs=1e-9)
+    assert moments["spectral slope, fake"][:2] == pytest.approx([0.0, 0.0], abs=1e-9)
+    mean, deviation, *_ = moments["spectral centroid, train"]
+    assert mean == pytest.approx(7.5, abs=0.5) and 0.3 < deviation < 1.5
+    assert set(moments) == {
+        f"spectral {what}, {part}" for what in ("centroid", "slope") for part in ("train", "held out", "fake")
+    }
