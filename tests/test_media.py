@@ -235,3 +235,8 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.txt"] and (
         tmp_path / "new" / "a.txt"
     ).read_bytes() == b"two"
+
+
+def test_lines_stand_in_groups_of_the_columns() -> None:
+    assert media.lines(["a", "b\nc", "d"]) == "a\nb\\nc\nd\n"
+    assert media.lines(["a", "b", "c", "d", "e"], 2) == "a\nb\n\nc\nd\n\ne\n"
