@@ -29,7 +29,7 @@ DROPPED = 3  # decoder layers with dropout, from the bottleneck on
 class UNet(nn.Module):
     """Maps [N, C, H, W] -> pictures; every layer halves or doubles the side by 4x4 at stride 2 (sec. A.1).
 
-    Channels are width, 2 width, 4 width, then 8 width. Each decoder layer sees its mirror image in the encoder beside the
+    Channels are width, 2 width, 4 width, then `widest` width, 8 in the paper. Each decoder layer sees its mirror image in the encoder beside the
     layer before it; without `skips` it is the encoder-decoder. levels: how often the side is halved, 8 for U-Net 256 and 7
     for U-Net 128; null: as often as both sides allow, up to 8. No norm in the first layer, nor at the bottleneck, where a
     batch of one picture would become zeros (the paper's erratum). dropout: of the first three decoder layers, the model's
@@ -44,6 +44,7 @@ class UNet(nn.Module):
         picture_width: int,
         *,
         width: PositiveInt,
+        widest: PositiveInt = WIDEST,
         levels: Annotated[int, Field(ge=2)] | None = None,
         skips: bool = True,
         norm: Literal["batch", "instance", "none"],
@@ -56,7 +57,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         self.levels, self.skips = levels or _halvings(height, picture_width), skips
-        widths = [width * min(2**i, WIDEST) for i in range(self.levels)]
+        widths = [width * min(2**i, widest) for i in range(self.levels)]
 
         def normed(channels: int) -> list[nn.Module]:
             return [] if norm == "none" else [picture_norm(norm, channels, batch_norm)]

@@ -112,7 +112,8 @@ def test_l1_is_the_mean_absolute_difference():
 
 def test_with_l1_alone_g_learns_one_pair_by_heart():
     torch.manual_seed(0)
-    gan = build("model=pix2pix", *SMALL, "model.generator.unet.width=16", "model.generator.unet.dropout=0.0")
+    wide = ["model.generator.unet.width=16", "model.generator.unet.widest=8", "model.generator.unet.dropout=0.0"]
+    gan = build("model=pix2pix", *SMALL, *wide)
     batch = gan.prepare_batch(batch_of(gan, 1))
     target = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 4) * 1.6 - 0.8, size=32, mode="bilinear")
     adam = torch.optim.Adam(gan.generator.parameters(), lr=3e-3, betas=(0.5, 0.999))
