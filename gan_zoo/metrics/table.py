@@ -17,13 +17,17 @@ from gan_zoo.metrics.captions import ATTRIBUTES
 from gan_zoo.metrics.measures import (
     Meaning,
     Measure,
+    Numbers,
+    Score,
     both,
     by_bootstrap,
     by_subsets,
     by_trials,
     no_floor,
     unknown,
+    wilson,
 )
+from gan_zoo.metrics.protocol import Interval
 from gan_zoo.metrics.subject import Subject
 from gan_zoo.metrics.text_table import TEXT_MEASURES, TOKEN_VIEWS
 from gan_zoo.schema import ConfigError
@@ -130,6 +134,14 @@ def _matched(subject: Subject) -> bool:
     return subject.told is not None and subject.told.joint is not None
 
 
+def _of_those_asked(
+    subject: Subject, score: Score, real: Tensor, fake: Tensor, values: Numbers
+) -> dict[str, Interval]:
+    """Wilson's interval of each column's share; NaN marks what was not asked."""
+    counts = (~fake.isnan()).sum(0).tolist()
+    return {name: wilson(values[name], count) for name, count in zip(values, counts, strict=True) if count}
+
+
 def _tested(subject: Subject, real: Tensor, fake: Tensor) -> int:
     """Samples that the two-sample test keeps for testing."""
     n = min(len(real), len(fake))
@@ -184,13 +196,13 @@ MEASURES: dict[str, Measure] = {
         {name: Meaning(
             name.replace("_", " "), False, "Samples that show what their caption asks for, of those where it asks.", SHARE)
          for name in ATTRIBUTES},
-        _readable, by_bootstrap(400), cheap=True, details=captions.said),
+        _readable, _of_those_asked, cheap=True, details=captions.said),
     "unseen_attributes": Measure(
         "The same of pairs that were never trained on", "unseen", captions.unseen_shares,
         {f"unseen_{name}": Meaning(
             f"{name.replace('_', ' ')}, unseen", False, "Of captions whose pair of petal colour and shape is new.", SHARE)
          for name in ATTRIBUTES},
-        _with_unseen, by_bootstrap(400), cheap=True),
+        _with_unseen, _of_those_asked, cheap=True),
     "caption_variety": Measure(
         "Variety under one caption", "one_caption", captions.caption_variety,
         {"caption_variety": Meaning(
@@ -203,7 +215,7 @@ MEASURES: dict[str, Measure] = {
         "Captions found again", "matches", captions.retrieval,
         {"r_precision": Meaning(
             "R-precision", False, "Samples whose caption the joint encoder ranks first of 100; 0.01 by chance.", SHARE)},
-        _matched, by_bootstrap(400), settings=lambda s: {"candidates": captions.CANDIDATES}),
+        _matched, by_trials(lambda s, r, f: len(f), "r_precision"), settings=lambda s: {"candidates": captions.CANDIDATES}),
     "frechet": Measure(
         "Fréchet distance", "features", scores.frechet,
         {"frechet_distance": Meaning(

@@ -17,11 +17,13 @@ from gan_zoo.benchmark.measures import measure
 from gan_zoo.data.flower_attributes import CHOICES
 from gan_zoo.data.flowers import Flowers
 from gan_zoo.evaluation.drawings import draw_all
+from gan_zoo.evaluation.subjects import joint_of
 from gan_zoo.gan import GAN
 from gan_zoo.metrics.captions import IGNORES_Z, Joint, correct, distances_of, r_precision, variety, verdict
 from gan_zoo.metrics.measures import quick, take
 from gan_zoo.metrics.subject import Subject, subject_of
 from gan_zoo.metrics.table import MEASURES, chosen
+from gan_zoo.nn import joint_embedding
 from gan_zoo.schema import ConfigError
 
 CONFIG = Path(__file__).parents[2] / "conf/data/flowers.yaml"
@@ -44,13 +46,23 @@ class Painter:
         self.paint = paint
 
     def sample(
-        self, n: int, *, seed: int = 0, condition: Any = None, latent: Any = None, inputs: Any = None
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        condition: Any = None,
+        latent: Any = None,
+        inputs: Any = None,
+        chunk: int = 0,
     ) -> Tensor:
         latent = torch.randn(n, 3, 1, 1, generator=torch.Generator().manual_seed(seed))
         return self.paint({name: value[:n] for name, value in inputs.items()}, latent)
 
     def prepare_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         return {**batch, "real": truth(batch, None)}
+
+    def outcome(self, made: Tensor) -> Tensor:
+        return made
 
 
 def truth(inputs: dict[str, Tensor], latent: Any) -> Tensor:
@@ -188,6 +200,26 @@ def test_r_precision_is_taken_where_a_joint_encoder_is_given():
     one = subject(truth, joint=Joint("by hand", None, embed))
     assert quick(MEASURES["r_precision"], one)["r_precision"] == 1
     assert "r_precision" not in chosen(subject(truth), None)
+
+
+def test_a_file_of_train_text_encoder_is_a_joint_encoder(tmp_path: Path):
+    """Two networks that learnt nothing find a caption by chance; pictures of another size are refused."""
+    about = {
+        "name": "words", "data": "flowers", "size": 8, "encoder": {"name": "words"}, "caption_length": 40,
+        "picture": {"channels": 3, "resolution": 64, "width": 4}, "vocabulary": flowers().vocabulary,
+    }  # fmt: skip
+    torch.manual_seed(0)
+    networks = joint_embedding.networks(about)
+    digest = joint_embedding.write(tmp_path / "e.safetensors", about, *networks)
+    joint = joint_of(str(tmp_path / "e.safetensors"), flowers(), "cpu")
+    assert joint.sha256 == digest
+    one = subject(truth, joint=joint)
+    assert quick(MEASURES["r_precision"], one)["r_precision"] < 0.1
+    assert one.provenance("matches")[:2] == ("words of flowers", digest)
+    about["picture"] = {"channels": 3, "resolution": 32, "width": 4}
+    joint_embedding.write(tmp_path / "small.safetensors", about, *joint_embedding.networks(about))
+    with pytest.raises(ConfigError, match=r"32 px and 3 channels.*train_text_encoder"):
+        joint_of(str(tmp_path / "small.safetensors"), flowers(), "cpu")
 
 
 # ---------------------------------------------------------------- where it is used
