@@ -89,6 +89,7 @@ def main(
     gan = load(run, device=device)
     folder = Path(run) if Path(run).is_dir() else Path(run).parent
     target = Path(output) if output else folder / "generated" / f"{view}-{seed}"
+    _refuse_view(view, modality_of(run))
     with truncated(gan, truncation) if truncation is not None else nullcontext():
         if caption is not None or view in ("captions", "caption_arithmetic", "style"):
             said = [text for text in (caption, other) if text is not None]
@@ -119,6 +120,15 @@ def main(
             written = media.save(stem, gan.readable(samples), modality, columns=columns, **beside)
     print(written)
     return written
+
+
+def _refuse_view(view: View, modality: str) -> None:
+    from gan_zoo.schema import ConfigError
+
+    if modality == "text" and view in ("nearest", "video"):
+        raise ConfigError(
+            f"view={view} is of pictures, this model writes text; take grid, interpolation, arithmetic or classes"
+        )
 
 
 def _captioned(

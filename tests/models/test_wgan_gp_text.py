@@ -176,6 +176,12 @@ def test_it_writes_the_lines_of_the_data_it_was_trained_on(tmp_path: Path):
     assert loaded.readable(loaded.sample(5, seed=3)) == gan.readable(ids)
     sample.main(run=str(tmp_path), n=5, seed=3, output=str(tmp_path / "lines"))
     assert (tmp_path / "lines.txt").read_text().splitlines() == gan.readable(ids)
+    with pytest.raises(ConfigError, match="is of pictures"):
+        sample.main(run=str(tmp_path), view="nearest")
+    sample.main(run=str(tmp_path), n=2, view="interpolation", steps=3, output=str(tmp_path / "walk"))
+    assert [bool(line) for line in (tmp_path / "walk.txt").read_text().splitlines()] == [True] * 3 + [
+        False
+    ] + [True] * 3
 
 
 def test_a_walk_between_two_sentences_begins_and_ends_with_them(tmp_path: Path):
