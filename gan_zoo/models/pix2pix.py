@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gan_zoo.gan import GAN, Batch, Judgement, Terms
 from gan_zoo.nn.activations import activation
@@ -26,6 +27,17 @@ DROPPED = 3  # decoder layers with dropout, from the bottleneck on
 # ---- generators ------------------------------------------------------------------------------------------
 
 
+class Noise(nn.Dropout):
+    """Dropout as the noise of a generator: where it is `kept`, it goes on after training."""
+
+    def __init__(self, share: float, kept: bool) -> None:
+        super().__init__(share)
+        self.kept = kept
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.p, self.training or self.kept)
+
+
 class UNet(nn.Module):
     """Maps [N, C, H, W] -> pictures; every layer halves or doubles the side by 4x4 at stride 2 (sec. A.1).
 
@@ -33,7 +45,7 @@ class UNet(nn.Module):
     layer before it; without `skips` it is the encoder-decoder. levels: how often the side is halved, 8 for U-Net 256 and 7
     for U-Net 128; null: as often as both sides allow, up to 8. No norm in the first layer, nor at the bottleneck, where a
     batch of one picture would become zeros (the paper's erratum). dropout: of the first three decoder layers, the model's
-    only noise. bias: true also where a norm cancels it.
+    only noise; dropout_at_test: it goes on when sampling. bias: true also where a norm cancels it.
     """
 
     def __init__(
@@ -50,6 +62,7 @@ class UNet(nn.Module):
         norm: Literal["batch", "instance", "none"],
         batch_norm: BatchNormSettings | None = None,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+        dropout_at_test: bool = True,
         bias: bool = False,
         slope: PositiveFloat = 0.2,
         init: InitName = "normal",
@@ -73,7 +86,7 @@ class UNet(nn.Module):
         inward = widths[-1]
         for step, outward in enumerate(reversed(widths[:-1])):
             up = nn.ConvTranspose2d(inward, outward, 4, 2, 1, bias=bias)
-            noise = [nn.Dropout(dropout)] if dropout and step < DROPPED else []
+            noise = [Noise(dropout, dropout_at_test)] if dropout and step < DROPPED else []
             self.decoder.append(nn.Sequential(nn.ReLU(), up, *normed(outward), *noise))
             inward = outward * (2 if skips else 1)
         self.head = nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(inward, out_channels, 4, 2, 1), nn.Tanh())
@@ -248,8 +261,8 @@ class Pix2Pix(GAN):
     """G makes a picture from another or from a label map (one-hot); term `l1` is its mean absolute distance to the truth.
 
     resolution, width: height and width of the pictures, width null for squares. input_channels: of the picture that G is
-    given, 0 where it is a label map of `classes` ids. G's only noise is dropout: model.batch_statistics=true keeps it, and
-    the batch norm of the batch at hand, when it samples, as in the paper; false gives one picture for one input.
+    given, 0 where it is a label map of `classes` ids. G's only noise is dropout, which may go on when it
+    samples; model.batch_statistics=true also keeps batch norm's statistics those of the batch at hand, as in the paper.
     """
 
     modalities = ("pair",)

@@ -112,7 +112,11 @@ def test_l1_is_the_mean_absolute_difference():
 
 def test_with_l1_alone_g_learns_one_pair_by_heart():
     torch.manual_seed(0)
-    wide = ["model.generator.unet.width=16", "model.generator.unet.widest=8", "model.generator.unet.dropout=0.0"]
+    wide = [
+        "model.generator.unet.width=16",
+        "model.generator.unet.widest=8",
+        "model.generator.unet.dropout=0.0",
+    ]
     gan = build("model=pix2pix", *SMALL, *wide)
     batch = gan.prepare_batch(batch_of(gan, 1))
     target = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 4) * 1.6 - 0.8, size=32, mode="bilinear")
@@ -125,7 +129,7 @@ def test_with_l1_alone_g_learns_one_pair_by_heart():
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_dropout_is_the_noise_and_stays_at_test_time_where_asked(kept):
-    gan = build("model=pix2pix", *SMALL, f"model.batch_statistics={str(kept).lower()}")
+    gan = build("model=pix2pix", *SMALL, f"model.generator.unet.dropout_at_test={str(kept).lower()}")
     inputs = {"condition": batch_of(gan)["condition"]}
     samples = [gan.sample(4, seed=seed, inputs=inputs) for seed in (0, 0, 1)]
     assert torch.equal(samples[0], samples[1])
