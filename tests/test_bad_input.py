@@ -27,6 +27,7 @@ from gan_zoo.data.pictures import Reading
 
 from .data.test_caption_files import BAD_OXFORD, write_oxford
 from .data.test_images import BAD_MNIST, write_mnist
+from .data.test_pairs import BAD_PAIRS
 from .data.test_pictures import REFUSED
 from .strangers import FIRST, GONE, MISTAKES, SMALL, Stranger, changed, make_run, safetensors
 from .test_checkpoint import Eval
@@ -162,6 +163,19 @@ def oxford(what: str, spoil: Callable[[Path], None], said: str) -> Case:
 def captioned(*overrides: str, parts: tuple[str, ...]) -> Case:
     make = train("model=text_to_image", *overrides)
     return Case("Captioned pictures", f"`{' '.join(overrides)}`", make, parts)
+
+
+def pairs(case: str) -> Case:
+    name, write, _, parts = BAD_PAIRS[case]
+
+    def make(folder: Path, good: Path) -> Any:
+        (folder / "set").mkdir()
+        write(folder / "set")
+        train(f"data={name}", "data.root=FOLDER/set", "data.resolution=16", "data.width=24", "model=pix2pix")(
+            folder, good
+        )
+
+    return Case("Data folders", f"`data={name}`, {case}", make, parts)
 
 
 def pictures(
@@ -421,6 +435,11 @@ CASES: list[Case] = [
     arguments(export.main, "run=RUN", "ouptut=FOLDER", parts=("did you mean output?",)),
     *(picture(name, content, reason) for name, (content, reason) in REFUSED.items()),
     *(mnist(case) for case in BAD_MNIST),
+    *(pairs(case) for case in BAD_PAIRS),
+    line("model=pix2pix", "data=streets", "data.classes=3", parts=("maps of 8 classes", "data.classes must be 8")),
+    line("model=pix2pix", "data=edges", "data.width=128", parts=("square pictures from 16 px on",)),
+    line("model=pix2pix", "data=edges", "data.kinds=[spoon]", parts=("data.kinds", "sneaker")),
+    line("model=pix2pix", "data=colourise", "data.input_channels=3", parts=("makes data.input_channels=1",)),
     Case("Data folders", "`data=folder data.root=` a folder that is not there", train("data=folder", "data.root=FOLDER/absent"),
          ("there is no such folder", "Expected pictures")),
     Case("Data folders", "`data=cifar10`, an empty folder", train("data=cifar10", "data.root=FOLDER"), ("cifar-10-batches-py",
