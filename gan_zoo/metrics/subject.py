@@ -282,9 +282,10 @@ def _told(subject: Subject) -> Told:
     return subject.told
 
 
-def _language(subject: Subject) -> Language:
+def language_of(subject: Subject) -> Language:
+    """Of text; ConfigError for other data, and for data modules that are no gan_zoo.data.text.Text."""
     if subject.truth.language is None:
-        raise ConfigError(f"data={subject.data} is no text; leave out the metrics of text")
+        raise ConfigError(f"data={subject.data} is no gan_zoo.data.text.Text; its lines cannot be measured")
     return subject.truth.language
 
 
@@ -306,9 +307,9 @@ VIEWS: dict[str, Callable[[Subject, str], Tensor]] = {
     "one_caption": lambda subject, part: _told(subject).repeated(part),
     "matches": lambda subject, part: _told(subject).matches(part, subject.samples(part)),
     "tokens": lambda subject, part: subject.samples(part),
-    "parsed": lambda subject, part: _language(subject).parsed(subject.samples(part)),
-    "known_words": lambda subject, part: _language(subject).known_words(subject.samples(part)),
-    "copied_lines": lambda subject, part: _language(subject).copied(subject.samples(part)),
+    "parsed": lambda subject, part: language_of(subject).parsed(subject.samples(part)),
+    "known_words": lambda subject, part: language_of(subject).known_words(subject.samples(part)),
+    "copied_lines": lambda subject, part: language_of(subject).copied(subject.samples(part)),
 }
 
 

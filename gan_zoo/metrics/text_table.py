@@ -7,18 +7,13 @@ import math
 from torch import Tensor
 
 from gan_zoo.metrics import text
-from gan_zoo.metrics.language import LINES, Language
+from gan_zoo.metrics.language import LINES
 from gan_zoo.metrics.measures import Meaning, Measure, Numbers, both, by_bootstrap, by_subsets, by_trials
-from gan_zoo.metrics.subject import Subject
+from gan_zoo.metrics.subject import Subject, language_of
 
 ORDERS = (1, 2, 3, 4, 6)
 BLEU_ORDER = 4
 SHARE, POSITIVE = (0.0, 1.0), (0.0, math.inf)
-
-
-def language_of(subject: Subject) -> Language:
-    assert subject.truth.language is not None  # text has one: see subject.truth_of
-    return subject.truth.language
 
 
 def _parsable(subject: Subject) -> bool:
