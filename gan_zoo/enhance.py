@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -97,11 +97,11 @@ def enhance(
 # ---------------------------------------------------------------- the network
 
 
-class Settings:
-    """What a model says of its windows. window: samples at 16 kHz; emphasis: the coefficient of its pre-emphasis."""
+class Settings(NamedTuple):
+    """What a model says of its windows: their samples at 16 kHz, and the coefficient of its pre-emphasis."""
 
-    def __init__(self, window: int, emphasis: float) -> None:
-        self.window, self.emphasis = window, emphasis
+    window: int
+    emphasis: float
 
 
 def settings_of(gan: GAN, where: str = "this model") -> Settings:

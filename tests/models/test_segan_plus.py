@@ -29,6 +29,17 @@ def test_presets_are_valid_on_the_published_data_and_on_the_embedded(preset):
         assert compose([f"experiment={preset}", "data=speech"])["model"]["resolution"] == 16384
 
 
+def test_the_published_settings_keep_nothing_of_the_laptops_rates():
+    paper = compose(["experiment=segan_plus_paper"])["model"]["optimizer"]
+    assert (
+        paper["generator"]
+        == paper["discriminator"]
+        == {"name": "rmsprop", "lr": 5e-5, "alpha": 0.99, "eps": 1e-8}
+    )
+    first = compose(["experiment=segan_paper"])["model"]["optimizer"]
+    assert first["generator"] == {"name": "rmsprop_tensorflow", "lr": 2e-4, "alpha": 0.9, "eps": 1e-10}
+
+
 def test_the_published_network_has_the_authors_parameters():
     assert counts("experiment=segan_plus_paper") == (64_770_561, 25_825_793)
 
