@@ -41,11 +41,12 @@ class Noise(nn.Dropout):
 class UNet(nn.Module):
     """Maps [N, C, H, W] -> pictures; every layer halves or doubles the side by 4x4 at stride 2 (sec. A.1).
 
-    Channels are width, 2 width, 4 width, then `widest` width, 8 in the paper. Each decoder layer sees its mirror image in the encoder beside the
-    layer before it; without `skips` it is the encoder-decoder. levels: how often the side is halved, 8 for U-Net 256 and 7
-    for U-Net 128; null: as often as both sides allow, up to 8. No norm in the first layer, nor at the bottleneck, where a
-    batch of one picture would become zeros (the paper's erratum). dropout: of the first three decoder layers, the model's
-    only noise; dropout_at_test: it goes on when sampling. bias: true also where a norm cancels it.
+    Channels are width, 2 width, 4 width, then `widest` width, 8 in the paper. Each decoder layer sees its mirror image in
+    the encoder beside the layer before it; without `skips` it is the encoder-decoder. levels: how often the side is
+    halved, 8 for U-Net 256 and 7 for U-Net 128; null: as often as both sides allow, up to 8. No norm in the first layer,
+    nor at the bottleneck, where a batch of one picture would become zeros (the paper's erratum). dropout: of the first
+    three decoder layers, the model's only noise; dropout_at_test: it goes on when sampling. bias: true also where a norm
+    cancels it.
     """
 
     def __init__(
