@@ -13,7 +13,8 @@ from torch import Tensor
 from gan_zoo.data.image_data import Rows
 from gan_zoo.data.pair_data import PairData, Pairs
 from gan_zoo.data.pyramid import with_channels
-from gan_zoo.data.street_painter import Painted, paint
+from gan_zoo.data.street_canvas import Painted
+from gan_zoo.data.street_painter import paint
 from gan_zoo.data.street_palette import CLASSES, read_labels
 from gan_zoo.data.street_scene import draw_scene
 from gan_zoo.schema import ConfigError
