@@ -20,7 +20,18 @@ import torch
 from PIL import Image
 
 import gan_zoo
-from gan_zoo import checkpoint, enhance, export, loading, plain_yaml, run, sample, translate
+from gan_zoo import (
+    checkpoint,
+    embed_captions,
+    enhance,
+    export,
+    loading,
+    plain_yaml,
+    run,
+    sample,
+    train_text_encoder,
+    translate,
+)
 from gan_zoo.command import parse_arguments
 from gan_zoo.config import compose, validate
 from gan_zoo.data.pictures import Reading
@@ -417,6 +428,17 @@ CASES: list[Case] = [
     line("model=pix2pixhd", "data.instances=false", parts=("set model.encoder=null",)),
     line("model=pix2pixhd", "model.generator.enhancers=0", parts=("no finer net to come to",)),
     line("model=pix2pixhd", "model.weights.generator.perceptual=10.0", parts=("model.vgg is null", "set the weight to 0.0")),
+    line("model=text_to_image", "data.resolution=128", "model.text.source=embedding", parts=("has been read already", "an embedding")),
+    line("model=text_to_image", "model.text.training=frozen", parts=("nothing would ever train", "train_text_encoder")),
+    line("model=text_to_image", "model.text.encoder.kernel=2", parts=("kernel must be odd",)),
+    line("experiment=text_to_image_df_gan", "model.discriminator.norm=batch", parts=("batch norm mixes", "norm and text_norm")),
+    arguments(train_text_encoder.main, "data=digits", parts=("has no captions", "data=flowers")),
+    arguments(train_text_encoder.main, "encoder=wrods", parts=("did you mean words?",)),
+    arguments(train_text_encoder.main, "settings={lr: 0}", parts=("settings.lr",)),
+    arguments(embed_captions.main, "data=flowers", "encoder=FOLDER/none.safetensors", "output=FOLDER/e.safetensors",
+              parts=("not a text encoder", "train_text_encoder")),
+    arguments(sample.main, "run=RUN", "caption=a red flower", parts=("takes no captions", "model=text_to_image")),
+    arguments(sample.main, "run=RUN", "view=captions", parts=("needs a caption",)),
     arguments(sample.main, parts=("run: nothing came",)),
     arguments(sample.main, "run=RUN", "n=0", parts=("n: 0 came, an integer >= 1",)),
     arguments(sample.main, "run=RUN", "n=many", parts=("n: 'many' came",)),

@@ -49,20 +49,23 @@ def test_embeddings_say_whose_they_are_and_a_model_is_built_on_them(trained, tmp
     file = embed_captions.main(
         data="flowers", encoder=str(trained), output=str(tmp_path / "e.safetensors"), overrides=GARDEN
     )
-    config = validate(
-        compose(
-            [
-                "model=text_to_image", *GARDEN, f"data.embeddings={file}", "data.captions_averaged=4", "model.text.size=16",
-                "model.text.source=embedding", "model.text.encoder=null", "model.generator.width=4",
-            ]
-        )
-    )  # fmt: skip
+    texts = [
+        "model=text_to_image", *GARDEN, f"data.embeddings={file}", "data.captions_averaged=4", "model.text.size=16",
+        "model.text.source=embedding", "model.text.encoder=null", "model.generator.width=4",
+    ]  # fmt: skip
+    config = validate(compose(texts))
     data = data_module(config)
     embedding, said = read_embeddings(file, data.table.texts)
     assert said["encoder_hash"] == joint_embedding.read(trained).digest
     expected = embed_captions.embedder(str(trained)).embed(data.table.texts[:3])
     torch.testing.assert_close(embedding[:3], expected)
     gan = build(config)
+    gan._refuse_data_without_text(data)
+    with pytest.raises(ConfigError, match=r"set model\.text\.size=16"):
+        build(validate(compose([*texts, "model.text.size=15"])))._refuse_data_without_text(data)
+    without = data_module(validate(compose([*texts, "data.embeddings=null"])))
+    with pytest.raises(ConfigError, match=r"give data\.embeddings=FILE"):
+        gan._refuse_data_without_text(without)
     assert gan.sample(2, inputs=data.held_out_batch(2)).shape == (2, 3, 16, 16)
 
 

@@ -306,10 +306,27 @@ class TextToImage(GAN):
 
     def on_fit_start(self) -> None:
         data = self.trainer.datamodule  # type: ignore[attr-defined]
+        self._refuse_data_without_text(data)
         if self.settings.source == "captions":
             self.learn_words(list(data.vocabulary), int(data.caption_length))
         if self.settings.weights is not None and self.samples_seen == 0:
             self._begin_with(joint_embedding.read(self.settings.weights))
+
+    def _refuse_data_without_text(self, data: Any) -> None:
+        """ConfigError before the first step where the data have no embeddings, or longer ones than the model takes."""
+        if self.settings.source == "captions":
+            return
+        embedding = data.held_out_batch(1).get("embedding")
+        if embedding is None:
+            raise ConfigError(
+                f"model.text.source=embedding, but data={data.name} came without embeddings; give data.embeddings=FILE of "
+                f"python -m gan_zoo.embed_captions, or let the model read captions"
+            )
+        if embedding.shape[-1] != self.settings.size:
+            raise ConfigError(
+                f"model.text.size={self.settings.size} came, the data's embeddings have {embedding.shape[-1]} values; "
+                f"set model.text.size={embedding.shape[-1]}"
+            )
 
     def _begin_with(self, trained: joint_embedding.Trained) -> None:
         trained.refuse_other(self.settings.encoder, self.settings.size, self.vocabulary.units)

@@ -24,9 +24,10 @@ class ByName(dict[str, Callable[..., nn.Module]]):
 
 class WordEncoder(nn.Module):
     """Token ids [N, L] (0 is padding) -> [N, size]: word vectors, convolutions over neighbouring words, and a linear
-    layer on the largest and the mean response over the sentence.
+    layer on the largest and the mean response over the sentence, scaled to mean 0 and variance 1.
 
-    Two layers of width 3 see five words at once, so that a colour keeps to its noun, which a bag of words forgets.
+    Scaled, a sentence that G trains cannot grow until z beside it means nothing. Two layers of width 3 see five words at
+    once, so that a colour keeps to its noun, which a bag of words forgets.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class WordEncoder(nn.Module):
             nn.Conv1d(word if i == 0 else width, width, kernel, padding=kernel // 2) for i in range(layers)
         )
         self.project = nn.Linear(2 * width, size)
+        self.scale = nn.LayerNorm(size, elementwise_affine=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         there = (tokens > 0).unsqueeze(1)  # [N, 1, L]
@@ -57,9 +59,8 @@ class WordEncoder(nn.Module):
         for layer in self.layers:  # what stands after the end must not depend on how long the padding is
             x = F.relu(layer(x)) * there
         mean = x.sum(2) / there.sum(2).clamp_min(1)
-        return self.project(
-            torch.cat([x.amax(2), mean], dim=1)
-        )  # responses are >= 0, so padding is no maximum
+        found = torch.cat([x.amax(2), mean], dim=1)  # responses are >= 0, so padding is no maximum
+        return self.scale(self.project(found))
 
 
 class CharCNNRNN(nn.Module):
