@@ -62,25 +62,6 @@ def embedder(encoder: str, device: str = "cpu") -> Embedder:
     return _foreign(encoder, device) if encoder.startswith(FOREIGN) else _own(encoder, device)
 
 
-def joint(path: str, device: str = "cpu") -> Callable[[Tensor, Sequence[str]], tuple[Tensor, Tensor]]:
-    """(pictures [N, C, H, W] in [-1, 1], captions) -> both in one space, [N, E] each, by a file of train_text_encoder."""
-    import torch
-    from torch.nn.functional import interpolate
-
-    from gan_zoo.nn import joint_embedding
-
-    trained, read = joint_embedding.read(path), _own(path, device).embed
-    network, side = trained.picture.to(device), trained.about["picture"]["resolution"]
-
-    def embed(pictures: Tensor, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        if pictures.shape[2] != side:
-            pictures = interpolate(pictures, size=(side, side), mode="bilinear", antialias=True)
-        with torch.no_grad():
-            return network(pictures.to(device)).cpu(), read(captions)
-
-    return embed
-
-
 def _own(path: str, device: str) -> Embedder:
     import torch
 
