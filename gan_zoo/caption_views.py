@@ -119,7 +119,7 @@ def between_captions(
     latent = gan.latent.fixed(n, seed).repeat_interleave(steps, 0)
     columns = [f"{value:.0%}" for value in share.tolist()]
     names = [f"latent {i}" for i in range(n)]
-    return labelled.strip(gan.draw(told, latent), names, columns, f"{captions[0]}  →  {captions[1]}")
+    return labelled.strip(gan.draw(told, latent), names, columns, f"from: {captions[0]};  to: {captions[1]}")
 
 
 def arithmetic(gan: Any, read: Read, captions: Sequence[str], n: int, seed: int) -> media.Picture:
