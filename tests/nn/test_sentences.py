@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from gan_zoo.caption_vocabulary import PAD, UNKNOWN, CaptionVocabulary
 from gan_zoo.nn import joint_embedding, sentences
 from gan_zoo.nn.joint_embedding import PictureEncoder, structured_joint_loss
 from gan_zoo.nn.sentences import ALPHABET, CharCNNRNN, WordEncoder
 from gan_zoo.schema import CheckpointError, ConfigError
-from gan_zoo.vocabulary import PAD, UNKNOWN, Vocabulary
 
 WORDS = [PAD, UNKNOWN, "red", "yellow", "petals", "centre"]
 ABOUT = {
@@ -90,16 +90,16 @@ def test_an_unknown_encoder_is_refused_with_the_names_there_are():
 
 
 def test_a_vocabulary_comes_back_from_its_buffer():
-    known = Vocabulary(WORDS)
-    again = Vocabulary.restored(known.stored(9))
+    known = CaptionVocabulary(WORDS)
+    again = CaptionVocabulary.restored(known.stored(9))
     assert again.units == WORDS and again.of_words
     assert again.decode(again.encode(["Red petals, yellow centre!"], 6)) == ["red petals yellow centre"]
     assert again.unknown("crimson petals and crimson edges") == ["crimson", "and", "edges"]
-    characters = Vocabulary.restored(Vocabulary([PAD, *ALPHABET]).stored(71))
+    characters = CaptionVocabulary.restored(CaptionVocabulary([PAD, *ALPHABET]).stored(71))
     assert not characters.of_words and characters.decode(characters.encode(["A  red one"], 20)) == [
         "a red one"
     ]
-    assert len(Vocabulary.restored(torch.zeros(5, 32, dtype=torch.uint8))) == 0
+    assert len(CaptionVocabulary.restored(torch.zeros(5, 32, dtype=torch.uint8))) == 0
 
 
 # ---- the joint loss ----------------------------------------------------------------------------------------------
