@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +19,6 @@ from gan_zoo.latent import spherical
 from gan_zoo.nn.joint_embedding import PictureEncoder
 from gan_zoo.schema import ConfigError, DataError
 
-CaptionView = Literal["captions", "caption_arithmetic", "style"]
 STYLE_FILE = "style_encoder.safetensors"
 Read = Callable[[Sequence[str]], Tensor]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from gan_zoo.schema import ConfigError
@@ -19,7 +19,6 @@ from gan_zoo.wording import raise_if, shown, suggestion
 
 PACKAGE = Path(__file__).parent
 OPTIONAL = ("experiment",)
-HEADS = {OverrideType.CHANGE: "", OverrideType.ADD: "+", OverrideType.FORCE_ADD: "++", OverrideType.DEL: "~"}
 FIXED: dict[tuple[str, ...], Any] = {
     (): Run,
     ("trainer",): Trainer,

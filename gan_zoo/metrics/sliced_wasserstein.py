@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from gan_zoo.metrics.inputs import as_features, as_pictures, picture_pair, seeded
+from gan_zoo.metrics.inputs import as_features, picture_pair, seeded
 
 PATCH = 7
 SMALLEST = 16
@@ -146,9 +146,3 @@ def gaussian_sliced_wasserstein(gap: Tensor) -> float:
     """
     half = torch.tensor(gap.numel() / 2, dtype=torch.float64)
     return float(gap.double().norm() * (torch.lgamma(half) - torch.lgamma(half + 0.5)).exp() / torch.pi**0.5)
-
-
-def pictures_of_level(pictures: Tensor, level: int) -> Tensor:
-    """One level of the Laplacian pyramid, float [N, C, H / 2^level, W / 2^level]: to be drawn."""
-    pictures = as_pictures(pictures)
-    return laplacian_pyramid(pictures, len(level_sides(pictures.shape[-1])))[level]
