@@ -135,13 +135,14 @@ def _captioned(
     gan: GAN, run: Path, view: str, captions: list[str], output: str | None, **options: Any
 ) -> Path:
     """Writes the labelled strip of a text-to-image model."""
-    from gan_zoo import caption_views, media
+    from gan_zoo import media
     from gan_zoo.schema import ConfigError
+    from gan_zoo.views.captions import drawn
 
     if not captions:
         raise ConfigError(f'view={view} needs a caption; give caption="a flower with six yellow petals"')
     options["n"] = options["n"] or (8 if view == "grid" else 3)
-    picture = caption_views.drawn(gan, run, view, captions, **options)
+    picture = drawn(gan, run, view, captions, **options)
     folder = run if run.is_dir() else run.parent
     name = "caption" if view == "grid" else view
     target = Path(output) if output else folder / "generated" / f"{name}-{options['seed']}.png"
@@ -152,11 +153,12 @@ def _captioned(
 def _film(
     gan: GAN, target: Path, n: int, seed: int, path: Walk, seconds: float, fps: int, condition: Any
 ) -> Path:
-    from gan_zoo import video
+    from gan_zoo import media
+    from gan_zoo.views import walks
 
     frames = max(2, round(seconds * fps))
-    latents = video.path_of(_latent(gan), n, frames, seed, path, fps)
-    return video.write(video.pictures(gan, latents, seed, condition), target, fps)
+    latents = walks.path_of(_latent(gan), n, frames, seed, path, fps)
+    return media.write_film(walks.pictures(gan, latents, seed, condition), target, fps)
 
 
 def _drawn(

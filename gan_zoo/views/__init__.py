@@ -1,0 +1,1 @@
+"""What can be shown of a trained model: gan_zoo.sample's views, one file a kind."""
