@@ -24,6 +24,7 @@ BOTTOM = (
     "chance",
     "latent",
     "optimizers",
+    "play",
     "checkpoint",
     "media",
     "vocabulary",
