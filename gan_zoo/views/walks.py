@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
 from scipy.ndimage import gaussian_filter1d
@@ -13,8 +12,7 @@ from gan_zoo import chance, media
 from gan_zoo.gan import GAN
 from gan_zoo.latent import Latent, spherical, straight
 from gan_zoo.schema import ConfigError
-
-Walk = Literal["spherical", "straight", "walk"]
+from gan_zoo.views import Walk
 
 
 def path_of(latent: Latent, n: int, frames: int, seed: int, walk: Walk, fps: int) -> Tensor:
