@@ -256,21 +256,19 @@ class GAN(Players, metaclass=_Assembled):
 
     def _generator_first(self, batch: Batch, generator_plays: bool, samples: int) -> None:
         """D then sees the fakes that G was just judged by, or, where each has its own, those of the new G."""
-        if generator_plays and self._shares_fake:
-            fakes = self._fakes(batch, with_graph=True)
-            self._play_generator(batch, fakes, samples)
-            self._play_discriminator(batch, fakes)
-            return
+        shares = generator_plays and self._shares_fake
+        same = generator_plays and not self.fresh_fake
+        before = self._fakes(batch, with_graph=shares) if same else None
         if generator_plays:
-            self._play_generator(batch, None, samples)
-        self._play_discriminator(batch, self._fakes(batch, with_graph=False))
+            self._play_generator(batch, before if shares else None, samples)
+        self._play_discriminator(batch, before or self._fakes(batch, with_graph=False))
 
     def _simultaneous(self, batch: Batch, generator_plays: bool, samples: int) -> None:
         """Both gradients at the same parameters, from one forward of G and one of D on each batch; then both steps."""
         if not generator_plays:
             self._play_discriminator(batch, self._fakes(batch, with_graph=False))
             return
-        totals: dict[Player, Tensor] = {}
+        totals = {player: torch.zeros((), device=self.device) for player in reversed(PLAYERS)}
         for player in PLAYERS:
             self._zero(player)
         for part, fake in zip(
@@ -283,8 +281,9 @@ class GAN(Players, metaclass=_Assembled):
             }
             self._scored = None
             for player in reversed(PLAYERS):
-                totals[player] = self._total(player, game[player])
-                self._backward(player, totals[player], retain_graph=player == "discriminator")
+                total = self._total(player, game[player])
+                self._backward(player, total, retain_graph=player == "discriminator")
+                totals[player] = totals[player] + total.detach() / self.accumulate
         ready = {player: self._ready(player, total) for player, total in totals.items()}
         for player, (finite, _) in ready.items():
             self._step(player, finite)
