@@ -176,7 +176,8 @@ def _sheet(
     if view == "classes":
         return latents.classes(gan, n, seed), n
     if view == "nearest":
-        return items.nearest(gan, run, n, seed, neighbours, condition), neighbours + 1
+        samples = items.nearest(gan, run, n, seed, neighbours, condition)
+        return samples, len(samples) // n
     return items.made(gan, run, n, seed, condition), None
 
 
