@@ -16,6 +16,7 @@ from gan_zoo.config import compose, validate
 from gan_zoo.data.images import Digits, StackedDigits
 from gan_zoo.data.toy import Ring
 from gan_zoo.evaluation import blind, cache, drawings, record
+from gan_zoo.loading import build
 from gan_zoo.metrics.features import Features, raw_pixels
 from gan_zoo.metrics.frechet import frechet_distance
 from gan_zoo.metrics.measures import Measure, by_subsets, quick, take, wilson
@@ -27,6 +28,7 @@ from gan_zoo.metrics.subject import (
     Truth,
     digits_judge,
     features_of,
+    reals_of,
     subject_of,
     truth_of,
 )
@@ -262,6 +264,36 @@ def test_a_subject_of_other_fakes_keeps_the_views_of_reals() -> None:
     other = subject.with_fakes(pictures(20, 4))
     quick(MEASURES["frechet"], other)
     assert calls[seen:] == [20]
+
+
+class SortedByClass:
+    """900 grey pictures whose level is their number, 300 of each of three classes, one class after the other."""
+
+    def __len__(self) -> int:
+        return 900
+
+    def __getitems__(self, keys: Any) -> dict[str, Tensor]:
+        index = torch.tensor([key[0] for key in keys])
+        level = (index // 4).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 8, 8)
+        return {"real": level.contiguous(), "condition": index // 300}
+
+
+def test_fewer_reals_than_there_are_show_all_classes_of_a_sorted_folder() -> None:
+    """Of 90 of the 900, 30 of each class are expected, with a deviation of 4.2 (hypergeometric)."""
+    gan = build(validate(compose(TINY)))
+    some = reals_of(gan, SortedByClass(), 8, 90, chunk=50)
+    assert some.labels is not None and len(some.samples) == 90
+    for wanted in (some.labels, some.labels[:45]):  # measures look at the first few of what they are given
+        shares = wanted.bincount(minlength=3) / len(wanted)
+        assert shares.tolist() == pytest.approx([1 / 3] * 3, abs=0.2)
+    levels = ((some.samples[:, 0, 0, 0] + 1) * 127.5).round().long()
+    assert torch.equal(levels * 4 // 300, some.labels)  # labels stay with their pictures
+    again = reals_of(gan, SortedByClass(), 8, 90, chunk=7)
+    assert torch.equal(again.samples, some.samples)
+    paired = reals_of(gan, SortedByClass(), 8, 90, in_order=True)  # fake i was made from item i
+    assert paired.labels is not None and int(paired.labels.max()) == 0
+    whole = reals_of(gan, SortedByClass(), 8, 5000)
+    assert whole.labels is not None and whole.labels.bincount().tolist() == [300] * 3
 
 
 # ---- the cache -----------------------------------------------------------------------------------
