@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -205,7 +206,8 @@ class Recordings:
         kept = self.cache / f"{key}.npy"
         if not kept.is_file():
             self.cache.mkdir(parents=True, exist_ok=True)
-            part = self.cache / f"{key}.{id(self)}.part.npy"
+            # a name of its own: workers and ranks may decode one file at once
+            part = self.cache / f"{key}.{secrets.token_hex(8)}.part.npy"
             np.save(part, read(path))
             part.replace(kept)
         return np.load(kept, mmap_mode="r")
