@@ -21,7 +21,7 @@ from gan_zoo.augmentation import Augmentation
 from gan_zoo.averaging import MovingAverage
 from gan_zoo.latent import Latent
 from gan_zoo.losses import Logits, Terms
-from gan_zoo.nn.parallel import average_, rank, world_size
+from gan_zoo.nn.parallel import average_, mean_over_ranks, rank, world_size
 from gan_zoo.schema import Arguments, ConfigError
 
 Batch = dict[str, Tensor]  # reserved keys: real, latent, condition; docs/adding_a_variant.md lists them all
@@ -734,12 +734,13 @@ class GAN(LightningModule, metaclass=_Assembled):
 
 
 def feature_matching(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
-    """|| E f(real) - E f(fake) ||^2 of D's last features (Salimans et al. 2016, sec. 3.1)."""
+    """|| E f(real) - E f(fake) ||^2 of D's last features, over the global batch (Salimans et al. 2016, sec. 3.1)."""
     if not real:
         raise ConfigError(
             "weights.generator.feature_matching came, but this discriminator returns no features; drop the weight"
         )
-    return (real[-1].detach().float().mean(0) - fake[-1].float().mean(0)).square().sum()
+    gap = real[-1].detach().float().mean(0) - fake[-1].float().mean(0)
+    return mean_over_ranks(gap).square().sum()
 
 
 @contextmanager
