@@ -557,12 +557,12 @@ class GAN(LightningModule, metaclass=_Assembled):
 
     @torch.no_grad()
     def _observe_judgements(self, real: Judgement, fake: Judgement) -> None:
-        for name, judgement, sign in (("real", real, 1), ("fake", fake, -1)):
-            logits = judgement.logits
-            scales = logits if isinstance(logits, tuple) else (logits,)
+        logits = [x if isinstance(x, tuple) else (x,) for x in (real.logits, fake.logits)]
+        right = [self.loss.margins(r, f) for r, f in zip(*logits, strict=True)]
+        for name, scales, margins in zip(("real", "fake"), logits, zip(*right, strict=True), strict=True):
             self.observations[f"discriminator/logit_{name}"] = torch.stack([s.mean() for s in scales]).mean()
             self.observations[f"discriminator/accuracy_{name}"] = torch.stack(
-                [(sign * s > 0).float().mean() for s in scales]
+                [(margin > 0).float().mean() for margin in margins]
             ).mean()
 
     def figures(self) -> dict[str, float]:

@@ -437,6 +437,15 @@ def test_figures_name_every_term_of_each_player() -> None:
     )
 
 
+def test_accuracy_is_counted_from_the_losss_border_over_all_scales() -> None:
+    gan = points(loss={"name": "least_squares", "weights": SEPARATE})
+    real, fake = torch.tensor([0.9, 0.2]), torch.tensor([0.1, 0.3])  # targets 1 and 0
+    gan._observe_judgements(Judgement((real, real)), Judgement((fake, fake + 1)))
+    found = {name: float(value) for name, value in gan.observations.items()}
+    assert found["discriminator/accuracy_real"] == 0.5 and found["discriminator/accuracy_fake"] == 0.5
+    assert found["discriminator/logit_fake"] == pytest.approx(0.7)
+
+
 def test_learning_rates_follow_samples_seen() -> None:
     decaying = {"name": "adam", "lr": {"name": "linear", "value": 1e-3, "to": 0.0, "length": 160}}
     gan = points(optimizer={"generator": decaying, "discriminator": ADAM})
