@@ -134,8 +134,8 @@ def _facts(summary: dict[str, Any], config: dict[str, Any]) -> Iterator[tuple[st
     if speed := summary.get("images_per_second"):
         yield f"{speed:,.0f}", "samples a second"
     yield str(config["loss"].get("name")), "loss"
-    if (name := config["regularizer"].get("name")) not in (None, "none"):
-        yield str(name), "regulariser"
+    if parts := config["regularizer"].get("parts"):
+        yield " + ".join(map(str, parts)).replace("_", " "), "regulariser"
     yield str(config["seed"]), "seed"
 
 
