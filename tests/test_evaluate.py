@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -398,6 +399,29 @@ def test_what_was_measured_is_kept_unless_it_is_asked_for_afresh(
     assert "frechet" in json.loads((run / record.NAME).read_text())["measures"]
     evaluate.main(run=str(run), n=64, metrics=["digits", "frechet", "birthday", "memory"], fresh=True)
     assert len(asked) == 5
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_measures_that_so_few_samples_do_not_allow_are_left_out_and_named(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = Path(shutil.copytree(run, tmp_path / "run"))
+    evaluate.main(run=str(own), n=3, fresh=True)
+    said = capsys.readouterr().out
+    assert "Classifier two-sample test: not measured; real holds 3 samples, at least 4 are needed" in said
+    measured = json.loads((own / record.NAME).read_text())["measures"]
+    assert "two_sample" not in measured and {"frechet", "ndb"} <= set(measured)
+    with pytest.raises(ConfigError, match="metrics: two_sample: real holds 3 samples"):
+        evaluate.main(run=str(own), n=3, metrics=["two_sample"])
+
+
+def test_training_pictures_that_are_all_alike_have_no_distance_between_them() -> None:
+    grey = Reals(torch.full((60, 1, 16, 16), 0.3), None)
+    same = Subject(grey, grey, torch.full((60, 1, 16, 16), 0.3), raw_pixels(), data="grey")
+    assert values("birthday", same)["duplicates"] == 1.0
+    assert (
+        values("birthday", Subject(grey, grey, pictures(60, 1), raw_pixels(), data="grey"))["duplicates"] == 0
+    )
 
 
 @pytest.mark.usefixtures("undrawn")
