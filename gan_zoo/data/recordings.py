@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 Samples = NDArray[np.int16]  # [T] at 16 kHz
 SUFFIXES = {".wav", ".flac", ".ogg", ".aif", ".aiff", ".w64"}
+DENSEST = 10_000  # samples a byte at most: silence in FLAC has some 5,000
 IN_MEMORY = 2 * 2**30  # bytes of decoded sound that are kept where there is no cache folder
 
 
@@ -88,6 +89,8 @@ def header(path: Path) -> Header:
         ) from error
     if found.frames < 1:
         raise DataError(path, "holds no sound (0 samples); remove it")
+    if found.frames > DENSEST * (size := path.stat().st_size):  # before memory is spent on what it says
+        raise DataError(path, f"says that it holds {found.frames:,} samples in {size:,} bytes; get it again")
     return Header(found.samplerate, found.frames, found.channels)
 
 

@@ -362,6 +362,19 @@ def test_two_workers_that_decode_one_file_at_once_do_not_trip_each_other(tmp_pat
     assert [path.suffixes for path in (tmp_path / "cache").iterdir()] == [[".npy"]]
 
 
+def test_a_header_that_claims_far_more_than_the_file_is_refused_before_memory_is_spent(tmp_path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.zeros(RATE, np.float32), RATE)
+    assert recordings.header(path).frames == RATE  # silence, 16,000 samples in some 130 bytes
+    content = bytearray(path.read_bytes())
+    content[21] |= 0x0F  # the 36 bits of STREAMINFO that count the samples
+    content[22:26] = b"\xff" * 4
+    path.write_bytes(content)
+    for read in (recordings.header, recordings.read):
+        with pytest.raises(DataError, match="says that it holds 68,719,476,735 samples in"):
+            read(path)
+
+
 def test_a_missing_folder_or_root_says_what_was_wanted(tmp_path):
     with pytest.raises(ConfigError, match="reads files: set data"):
         parallel(None).prepare()
