@@ -161,11 +161,16 @@ def _settings(subject: Subject, reals: int, joint_encoder: str | None) -> dict[s
 def _measure(
     subject: Subject, names: list[str] | None, directory: Path, content: dict[str, Any], console: Console
 ) -> None:
-    """Fills content["measures"], writes it after each; then the pictures and the blind test."""
+    """Fills content["measures"], writes it after each; then the pictures and the blind test.
+
+    Of the usual measures those that these samples do not allow are left out, with a word on why; ConfigError for one that was
+    asked for.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from gan_zoo.evaluation import record
     from gan_zoo.metrics.table import chosen
+    from gan_zoo.schema import ConfigError, DataError
 
     measures = chosen(subject, names)
     columns = (
@@ -179,7 +184,14 @@ def _measure(
         for name, measure in measures.items():
             progress.update(task, description=measure.title)
             if name not in content["measures"]:
-                content["measures"][name] = _one(measure, subject)
+                try:
+                    content["measures"][name] = _one(measure, subject)
+                except ValueError as failure:  # also how metrics refuse samples: too few, not finite
+                    if names is not None or isinstance(failure, (ConfigError, DataError)):
+                        raise ConfigError(f"metrics: {name}: {failure}") from failure
+                    console.print(
+                        f"{measure.title}: not measured; {failure}", highlight=False, soft_wrap=True
+                    )
                 record.write(directory, content)
             progress.advance(task)
         progress.update(task, description="pictures")

@@ -351,7 +351,7 @@ class GAN(Players, metaclass=_Assembled):
                     real_logits,
                 )
         if self.observing and self._judged:
-            self.observations |= logit_figures(*self._judged)
+            self.observations |= logit_figures(self.loss, *self._judged)
         return terms
 
     def _fakes(self, batch: Batch, with_graph: bool) -> list[Tensor]:

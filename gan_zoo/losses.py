@@ -61,6 +61,10 @@ class Labels:
         return torch.full(shape, law, device=like.device, dtype=like.dtype)
 
 
+def _middle(law: Range) -> float:
+    return sum(law) / 2 if isinstance(law, tuple) else law
+
+
 def _scales(logits: Logits) -> tuple[Tensor, ...]:
     return logits if isinstance(logits, tuple) else (logits,)
 
@@ -104,6 +108,10 @@ class Loss:
     def fake(self, logits: Logits) -> Tensor:
         """What D minimises on further samples it must reject (mismatched pairs, say)."""
         return sum((self.discriminator_scale(f, f)["fake"] for f in _scales(logits)), torch.zeros(()))
+
+    def margins(self, r: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
+        """How far each real and each fake lies on its own side of this loss's border; above 0 D is right."""
+        return r, -f
 
     def discriminator_scale(self, r: Tensor, f: Tensor) -> Terms:
         raise NotImplementedError
@@ -151,6 +159,12 @@ class LeastSquares(Loss):
         super().__init__(labels or Labels(real=b, fake=a))
         self.c = c
 
+    def margins(self, r: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
+        """The border is half way between the targets, of which the real one may be the smaller."""
+        real, fake = _middle(self.labels.real), _middle(self.labels.fake)
+        border, side = (real + fake) / 2, 1 if real >= fake else -1
+        return side * (r - border), side * (border - f)
+
     def discriminator_scale(self, r: Tensor, f: Tensor) -> Terms:
         return {
             "real": F.mse_loss(r, self.labels.draw(r, True)),
@@ -166,11 +180,19 @@ class Wasserstein(Loss):
 
     needs_lipschitz = True
 
+    def margins(self, r: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
+        return _gaps(r, f)
+
     def discriminator_scale(self, r: Tensor, f: Tensor) -> Terms:
         return {"real": -r.mean(), "fake": f.mean()}
 
     def generator_scale(self, f: Tensor, r: Tensor | None) -> Tensor:
         return -f.mean()
+
+
+def _gaps(r: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each kind to the other's mean over the global batch, where a constant on all scores says nothing."""
+    return r - mean_over_ranks(f.mean()), mean_over_ranks(r.mean()) - f
 
 
 class Hinge(Loss):
@@ -211,6 +233,9 @@ class Relativistic(Loss):
         super().__init__(labels)
         self.score, self.average = score, average
 
+    def margins(self, r: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
+        return _gaps(r, f) if self.average else (r - f, r - f)
+
     def discriminator_scale(self, r: Tensor, f: Tensor) -> Terms:
         return {"adversarial": self._preference(r, f)}
 
@@ -232,12 +257,13 @@ class Relativistic(Loss):
 
 
 def feature_matching(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
-    """|| E f(real) - E f(fake) ||^2 of D's last features (Salimans et al. 2016, sec. 3.1); no gradient goes to f(real)."""
+    """|| E f(real) - E f(fake) ||^2 of D's last features over the global batch, no gradient to f(real) (Salimans et al. 2016, sec. 3.1)."""
     if not real:
         raise ConfigError(
             "weights.generator.feature_matching came, but this discriminator returns no features; drop the weight"
         )
-    return (real[-1].detach().float().mean(0) - fake[-1].float().mean(0)).square().sum()
+    gap = real[-1].detach().float().mean(0) - fake[-1].float().mean(0)
+    return mean_over_ranks(gap).square().sum()
 
 
 _SIMPLE: dict[str, type[Loss]] = {

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gan_zoo.schema import ConfigError
+
 Maps = dict[str, Tensor]  # [1, C, H, W] pictures or [1, H, W] ids, all of one height and width
 Make = Callable[[Maps], Tensor]
 
@@ -29,6 +31,10 @@ def tiled(make: Make, maps: Maps, multiple: int, tile: int, overlap: int, least:
     tile = max(tile // multiple * multiple, multiple, least)
     if max(height, width) <= tile:
         return whole(make, maps, multiple, least)
+    if overlap >= tile:
+        raise ConfigError(
+            f"overlap={overlap} must be smaller than a tile, which is {tile} for this network; lower it, or raise tile"
+        )
     total, weights = torch.zeros(()), torch.zeros(1, 1, height, width)
     for top in starts(height, tile, overlap):
         for left in starts(width, tile, overlap):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gan_zoo.config import compose, validate
 from gan_zoo.data.images import Digits, StackedDigits
 from gan_zoo.data.toy import Ring
 from gan_zoo.evaluation import blind, cache, drawings, record
+from gan_zoo.loading import build
 from gan_zoo.metrics.features import Features, raw_pixels
 from gan_zoo.metrics.frechet import frechet_distance
 from gan_zoo.metrics.measures import Measure, by_subsets, quick, take, wilson
@@ -27,6 +29,7 @@ from gan_zoo.metrics.subject import (
     Truth,
     digits_judge,
     features_of,
+    reals_of,
     subject_of,
     truth_of,
 )
@@ -264,6 +267,36 @@ def test_a_subject_of_other_fakes_keeps_the_views_of_reals() -> None:
     assert calls[seen:] == [20]
 
 
+class SortedByClass:
+    """900 grey pictures whose level is their number, 300 of each of three classes, one class after the other."""
+
+    def __len__(self) -> int:
+        return 900
+
+    def __getitems__(self, keys: Any) -> dict[str, Tensor]:
+        index = torch.tensor([key[0] for key in keys])
+        level = (index // 4).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 8, 8)
+        return {"real": level.contiguous(), "condition": index // 300}
+
+
+def test_fewer_reals_than_there_are_show_all_classes_of_a_sorted_folder() -> None:
+    """Of 90 of the 900, 30 of each class are expected, with a deviation of 4.2 (hypergeometric)."""
+    gan = build(validate(compose(TINY)))
+    some = reals_of(gan, SortedByClass(), 8, 90, chunk=50)
+    assert some.labels is not None and len(some.samples) == 90
+    for wanted in (some.labels, some.labels[:45]):  # measures look at the first few of what they are given
+        shares = wanted.bincount(minlength=3) / len(wanted)
+        assert shares.tolist() == pytest.approx([1 / 3] * 3, abs=0.2)
+    levels = ((some.samples[:, 0, 0, 0] + 1) * 127.5).round().long()
+    assert torch.equal(levels * 4 // 300, some.labels)  # labels stay with their pictures
+    again = reals_of(gan, SortedByClass(), 8, 90, chunk=7)
+    assert torch.equal(again.samples, some.samples)
+    paired = reals_of(gan, SortedByClass(), 8, 90, in_order=True)  # fake i was made from item i
+    assert paired.labels is not None and int(paired.labels.max()) == 0
+    whole = reals_of(gan, SortedByClass(), 8, 5000)
+    assert whole.labels is not None and whole.labels.bincount().tolist() == [300] * 3
+
+
 # ---- the cache -----------------------------------------------------------------------------------
 
 
@@ -366,6 +399,29 @@ def test_what_was_measured_is_kept_unless_it_is_asked_for_afresh(
     assert "frechet" in json.loads((run / record.NAME).read_text())["measures"]
     evaluate.main(run=str(run), n=64, metrics=["digits", "frechet", "birthday", "memory"], fresh=True)
     assert len(asked) == 5
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_measures_that_so_few_samples_do_not_allow_are_left_out_and_named(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = Path(shutil.copytree(run, tmp_path / "run"))
+    evaluate.main(run=str(own), n=3, fresh=True)
+    said = capsys.readouterr().out
+    assert "Classifier two-sample test: not measured; real holds 3 samples, at least 4 are needed" in said
+    measured = json.loads((own / record.NAME).read_text())["measures"]
+    assert "two_sample" not in measured and {"frechet", "ndb"} <= set(measured)
+    with pytest.raises(ConfigError, match="metrics: two_sample: real holds 3 samples"):
+        evaluate.main(run=str(own), n=3, metrics=["two_sample"])
+
+
+def test_training_pictures_that_are_all_alike_have_no_distance_between_them() -> None:
+    grey = Reals(torch.full((60, 1, 16, 16), 0.3), None)
+    same = Subject(grey, grey, torch.full((60, 1, 16, 16), 0.3), raw_pixels(), data="grey")
+    assert values("birthday", same)["duplicates"] == 1.0
+    assert (
+        values("birthday", Subject(grey, grey, pictures(60, 1), raw_pixels(), data="grey"))["duplicates"] == 0
+    )
 
 
 @pytest.mark.usefixtures("undrawn")

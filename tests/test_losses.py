@@ -363,3 +363,37 @@ def test_labels_that_cannot_be_drawn_are_refused(labels: dict[str, Any], words: 
         losses.create("non_saturating", labels=labels)
     for flip in (0.0, 1.0):
         assert losses.create("non_saturating", labels={"flip": flip, "real": [0.7, 1.2]}).labels.flip == flip
+
+
+# ---- the border ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "real", "fake"),
+    [
+        ({"name": "non_saturating"}, [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]),  # logit 0
+        ({"name": "hinge"}, [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]),
+        ({"name": "least_squares"}, [0.0, 1.0, 0.0], [1.0, 0.0, 1.0]),  # 0.5, between 0 and 1
+        ({"name": "least_squares", "a": -1.0, "b": 1.0, "c": 0.0}, [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]),
+        ({"name": "least_squares", "a": 1.0, "b": 0.0, "c": 0.0}, [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]),  # real below
+        ({"name": "least_squares", "labels": {"real": [0.7, 1.3]}}, [0.0, 1.0, 0.0], [1.0, 0.0, 1.0]),
+        ({"name": "wasserstein"}, [1.0, 1.0, 0.0], [1.0, 1.0, 1.0]),  # mean of fakes .13, of reals .63
+        ({"name": "ragan"}, [1.0, 1.0, 0.0], [1.0, 1.0, 1.0]),
+        ({"name": "rpgan"}, [0.0, 1.0, 1.0], [0.0, 1.0, 1.0]),  # partner by partner
+    ],
+)  # fmt: skip
+def test_d_is_right_on_the_losss_own_side_of_its_border(
+    settings: dict[str, Any], real: list[float], fake: list[float]
+) -> None:
+    r, f = torch.tensor([0.4, 2.0, -0.5]), torch.tensor([0.45, 0.55, -0.6])
+    margins = losses.create(**settings).margins(r, f)
+    assert [(margin > 0).float().tolist() for margin in margins] == [real, fake]
+
+
+def test_least_squares_at_its_targets_is_right_on_all_samples() -> None:
+    """Where D's loss is 0 its accuracy is 1, whatever the targets: at logit 0 the fakes of (0, 1, 1) would be none."""
+    for a, b in ((0.0, 1.0), (-1.0, 1.0), (1.0, 0.0)):
+        loss = losses.create("least_squares", a=a, b=b)
+        r, f = torch.full((5,), b), torch.full((5,), a)
+        assert sum(loss.discriminator(r, f).values()) == 0.0
+        assert all((margin > 0).all() for margin in loss.margins(r, f))

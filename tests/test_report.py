@@ -143,6 +143,12 @@ def test_a_report_can_be_written_before_anything_else_is_there(tmp_path: Path) -
     assert "Not evaluated yet" in text and outline.ids & {"samples", "curves", "judge"} == set()
 
 
+def test_the_page_names_the_regulariser(run: Path) -> None:
+    assert "regulariser" not in write_report(run).read_text().partition("</ul>")[0]
+    plain_yaml.save(compose(["model=dcgan", "regularizer=r1_r2"]), run / "config.yaml")
+    assert "<li><b>r1 + r2</b> regulariser</li>" in write_report(run).read_text()
+
+
 def test_saved_answers_are_scored_and_strange_ones_named(run: Path) -> None:
     test = json.loads((run / "evaluation" / blind.NAME).read_text())
     right = {

@@ -52,6 +52,7 @@ GAMES: dict[str, dict[str, Any]] = {
         }
     },
     "simultaneous": {"update": "simultaneous", "ema_half_life": 50.0},
+    "feature matching": {"weights": {"generator": {"feature_matching": 1.0}}},
     "own fakes": {"fresh_fake": True, "n_critic": 2, "clip": {"generator": 0.1, "discriminator": 0.1}},
 }
 

@@ -111,6 +111,13 @@ def test_no_tile_is_larger_than_asked_and_sides_are_multiples() -> None:
     assert seen == [(40, 24)]
 
 
+def test_an_overlap_as_wide_as_the_tile_that_the_network_takes_is_refused() -> None:
+    maps = {"condition": torch.zeros(1, 1, 512, 300)}
+    with pytest.raises(ConfigError, match="overlap=256 must be smaller than a tile, which is 256"):
+        tiled(lambda part: part["condition"], maps, 256, tile=300, overlap=256)
+    assert tiled(lambda part: part["condition"], maps, 256, tile=600, overlap=512).shape == (1, 1, 512, 300)
+
+
 def test_neighbouring_tiles_fade_into_one_another_along_a_line() -> None:
     value = iter((0.0, 1.0))
     made = tiled(lambda part: torch.full((1, 1, 8, 8), next(value)), of_a_picture((8, 12)), 4, 8, 4)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from gan_zoo.callbacks.recorder import Watcher
 from gan_zoo.gan import GAN, PLAYERS, NonFinite
-from gan_zoo.losses import Hinge, NonSaturating
+from gan_zoo.losses import Hinge, LeastSquares, NonSaturating
 
 _REMEMBERED = 1000  # log points that a running median looks back on
 _LEAST = 20  # before so many of them a median means little
@@ -28,9 +28,9 @@ class Reading(NamedTuple):
     gan: GAN
 
     @property
-    def zero_divides(self) -> bool:
-        """Whether a logit of 0 parts real from fake: not on a critic's scale, nor with labels 0 and 1."""
-        return isinstance(self.gan.loss, (NonSaturating, Hinge))
+    def has_border(self) -> bool:
+        """Whether the loss has a border of its own between real and fake, which a critic's scale has not."""
+        return isinstance(self.gan.loss, (NonSaturating, Hinge, LeastSquares))
 
     def adversarial(self) -> float:
         """D's loss without penalties: its terms are non-negative unless it is a critic."""
@@ -41,7 +41,7 @@ class Reading(NamedTuple):
         return sum(found) if found else math.nan
 
     def accuracy(self, kind: str) -> float:
-        return self.figures.get(f"discriminator/accuracy_{kind}", math.nan) if self.zero_divides else math.nan
+        return self.figures.get(f"discriminator/accuracy_{kind}", math.nan) if self.has_border else math.nan
 
 
 class Symptom(NamedTuple):

@@ -15,6 +15,7 @@ from rich.progress import track
 from torch import Tensor
 
 from gan_zoo.data.image_data import Rows
+from gan_zoo.data.in_turn import in_turn
 from gan_zoo.data.pyramid import MappedPictures, halvings, shrink
 from gan_zoo.schema import ConfigError, DataError
 
@@ -64,7 +65,9 @@ def in_chunks(count: int, side: int, what: str) -> Iterator[range]:
 def on_disk(folder: Path, shape: Shape, chunks: Callable[[], Iterator[Tensor]], what: str) -> MappedPictures:
     """Pictures and their halvings, one file a side, drawn once: chunks gives all of them in order, uint8 [n, C, R, R]."""
     if not folder.is_dir():
-        _write(folder, shape, chunks, what)
+        with in_turn(folder):
+            if not folder.is_dir():  # else another process has drawn them meanwhile
+                _write(folder, shape, chunks, what)
     try:
         return MappedPictures(folder, shape[-1])
     except (OSError, ValueError) as error:

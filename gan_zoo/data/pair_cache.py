@@ -24,6 +24,7 @@ from rich.progress import track
 from torch import Tensor
 
 from gan_zoo.data.image_data import Rows
+from gan_zoo.data.in_turn import in_turn
 from gan_zoo.data.picture_cache import cache_parent
 from gan_zoo.data.pictures import data_error
 from gan_zoo.schema import DataError
@@ -90,8 +91,10 @@ def decode_pairs(
     """
     folder = cache_parent(root, cache) / _name(root, items, settings)
     if (found := _opened(folder, resolution)) is None:
-        _make(root, items, read, folder)
-        found = _opened(folder, resolution)
+        with in_turn(folder):
+            if (found := _opened(folder, resolution)) is None:  # else another process has made it meanwhile
+                _make(root, items, read, folder)
+                found = _opened(folder, resolution)
     if found is None:
         raise data_error(folder, "the cache of pairs cannot be read; delete this folder and start again")
     return found

@@ -25,6 +25,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
+from gan_zoo.data.in_turn import in_turn
 from gan_zoo.data.pictures import SUFFIXES, Listing, Reading, data_error, printable
 from gan_zoo.data.pyramid import MappedPictures, halvings
 from gan_zoo.schema import DataError
@@ -63,7 +64,7 @@ def decode_all(
     folder = cache_parent(listing.root, cache) / _fingerprint(listing, reading)
     if (found := _open_cache(folder, reading.resolution)) is not None:
         _judge(listing, found[1], on_error)
-    pictures, bad = found or _make_cache(listing, reading, folder, on_error)
+    pictures, bad = found or _made_in_turn(listing, reading, folder, on_error)
     return Decoded(pictures, tuple(file for number, file in enumerate(listing.files) if number not in bad))
 
 
@@ -139,6 +140,17 @@ def _open_cache(folder: Path, resolution: int) -> tuple[MappedPictures, dict[int
     except (OSError, ValueError, AttributeError) as error:
         log.warning("%s: the cache is damaged (%s) and is made again", printable(folder), error)
         return None
+
+
+def _made_in_turn(
+    listing: Listing, reading: Reading, folder: Path, on_error: Literal["raise", "skip"]
+) -> tuple[MappedPictures, dict[int, str]]:
+    """Made by one process, found by those that waited for it."""
+    with in_turn(folder):
+        if (found := _open_cache(folder, reading.resolution)) is None:
+            return _make_cache(listing, reading, folder, on_error)
+    _judge(listing, found[1], on_error)
+    return found
 
 
 def _make_cache(

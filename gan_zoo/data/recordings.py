@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 Samples = NDArray[np.int16]  # [T] at 16 kHz
 SUFFIXES = {".wav", ".flac", ".ogg", ".aif", ".aiff", ".w64"}
+DENSEST = 10_000  # samples a byte at most: silence in FLAC has some 5,000
 IN_MEMORY = 2 * 2**30  # bytes of decoded sound that are kept where there is no cache folder
 
 
@@ -87,6 +89,8 @@ def header(path: Path) -> Header:
         ) from error
     if found.frames < 1:
         raise DataError(path, "holds no sound (0 samples); remove it")
+    if found.frames > DENSEST * (size := path.stat().st_size):  # before memory is spent on what it says
+        raise DataError(path, f"says that it holds {found.frames:,} samples in {size:,} bytes; get it again")
     return Header(found.samplerate, found.frames, found.channels)
 
 
@@ -205,7 +209,8 @@ class Recordings:
         kept = self.cache / f"{key}.npy"
         if not kept.is_file():
             self.cache.mkdir(parents=True, exist_ok=True)
-            part = self.cache / f"{key}.{id(self)}.part.npy"
+            # a name of its own: workers and ranks may decode one file at once
+            part = self.cache / f"{key}.{secrets.token_hex(8)}.part.npy"
             np.save(part, read(path))
             part.replace(kept)
         return np.load(kept, mmap_mode="r")

@@ -134,8 +134,8 @@ def _facts(summary: dict[str, Any], config: dict[str, Any]) -> Iterator[tuple[st
     if speed := summary.get("images_per_second"):
         yield f"{speed:,.0f}", "samples a second"
     yield str(config["loss"].get("name")), "loss"
-    if (name := config["regularizer"].get("name")) not in (None, "none"):
-        yield str(name), "regulariser"
+    if parts := config["regularizer"].get("parts"):
+        yield " + ".join(map(str, parts)).replace("_", " "), "regulariser"
     yield str(config["seed"]), "seed"
 
 
@@ -426,7 +426,7 @@ def _judge(directory: Path) -> str:
     return (
         "<h2>Judge it yourself</h2><p>Half of these pictures are held-out real ones, half were generated; which is which is told at the "
         "end. Answers are kept in this browser and can be saved as a file: put it into the run's <code>evaluation/</code> folder and call "
-        '<code>gan_zoo.evaluate</code> again to see all scores together.</p>'
+        "<code>gan_zoo.evaluate</code> again to see all scores together.</p>"
         '<div class="judge card" id="judge-app"><p id="judge-status" class="soft"></p>'
         '<div class="stage" id="judge-stage"></div><div class="row" id="judge-buttons" hidden><button id="say-real">Real (R)</button>'
         '<button id="say-fake">Generated (G)</button></div><p class="result" id="judge-result"></p><div class="row">'

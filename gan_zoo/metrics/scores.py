@@ -354,12 +354,13 @@ def birthday_size(subject: Subject) -> int:
 
 
 def duplicate_threshold(subject: Subject) -> float:
-    """Distance of the two training samples (of at most 5,000) that are closest without being equal."""
+    """Distance of the two training samples (of at most 5,000) that are closest without being equal; 0 where all are."""
 
     def closest() -> float:
         train = subject.part("pixels", "train")[:5000]
         squared = nearest(train, train, 1, exclude_self=True)[0]
-        return float(squared[squared > 1e-6].min().sqrt())
+        apart = squared[squared > 1e-6]
+        return float(apart.min().sqrt()) if len(apart) else 0.0
 
     return float(subject.once("closest", closest))
 

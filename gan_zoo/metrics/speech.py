@@ -6,6 +6,7 @@ with a Hann window, as in the code of Hu & Loizou 2008 that SEGAN and its succes
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ Sound = NDArray[np.floating]
 Frames = NDArray[np.float64]
 LOWEST, HIGHEST = -10.0, 35.0  # dB between which a frame's SNR is counted
 _EPS = 1e-10
+STOI_SAMPLES = 6350  # 30 frames of 25.6 ms every 12.8 ms
 
 # 25 critical bands, Hz (Klatt 1982, as in Loizou 2013)
 _CENTRES = np.array([
@@ -221,7 +223,7 @@ def composites(quality: float, likelihood: float, slope: float, segmental: float
 
 
 def pesq(clean: Sound, other: Sound) -> float:
-    """Wideband PESQ at 16 kHz by the pesq package; NaN where it finds no speech."""
+    """Wideband PESQ at 16 kHz by the pesq package; NaN where it finds no speech, or less than a quarter of a second."""
     try:
         import pesq as library
     except ImportError as error:
@@ -230,17 +232,25 @@ def pesq(clean: Sound, other: Sound) -> float:
         return float("nan")
     try:
         return float(library.pesq(RATE, np.asarray(clean, np.float32), np.asarray(other, np.float32), "wb"))
-    except library.NoUtterancesError:
+    except (library.NoUtterancesError, library.BufferTooShortError):
         return float("nan")
 
 
 def stoi(clean: Sound, other: Sound) -> float:
-    """STOI at 16 kHz by the pystoi package."""
+    """STOI at 16 kHz by the pystoi package; NaN where fewer than the 30 frames it correlates hold speech.
+
+    The package itself gives 1e-5 there, which would count as speech that nobody understands.
+    """
     try:
         from pystoi import stoi as library
     except ImportError as error:
         raise _missing("STOI", "pystoi", error) from error
-    return float(library(np.asarray(clean), np.asarray(other), RATE, extended=False))
+    if len(clean) < STOI_SAMPLES or not np.any(clean):
+        return float("nan")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        value = float(library(np.asarray(clean), np.asarray(other), RATE, extended=False))
+    return float("nan") if any("Not enough STFT frames" in str(one.message) for one in said) else value
 
 
 def _missing(measure: str, package: str, error: Exception) -> ConfigError:

@@ -344,7 +344,7 @@ def subject_of(
         )
     resolution = fake.shape[-2] if fake.dim() == 4 else data.resolution
     train, held_out = (
-        reals_of(gan, items, resolution, reals, _chunk(data, CHUNK))
+        reals_of(gan, items, resolution, reals, _chunk(data, CHUNK), in_order=paired)
         for items in (data.train_set(), data.held_out_set())
     )
     truth = truth_of(data, resolution)
@@ -405,12 +405,18 @@ def source_of(gan: GAN) -> Source | None:
 
 
 @torch.no_grad()
-def reals_of(gan: GAN, items: BatchDataset, resolution: int, most: int, chunk: int = CHUNK) -> Reals:
-    """The first items of a data set, of its first epoch."""
-    count = min(len(items), most)
+def reals_of(
+    gan: GAN, items: BatchDataset, resolution: int, most: int, chunk: int = CHUNK, *, in_order: bool = False
+) -> Reals:
+    """Items of a data set, of its first epoch: at most `most`, shuffled, always alike.
+
+    Folders are sorted by class, and measures look at the first few of what they are given. in_order: the first items as
+    they stand, where fakes were made from them.
+    """
+    order = torch.arange(len(items)) if in_order else torch.randperm(len(items), generator=seeded(0))
     samples, labels = [], []
-    for start in range(0, count, chunk):
-        batch = items.__getitems__([(i, 0, resolution) for i in range(start, min(start + chunk, count))])
+    for indices in order[:most].split(chunk):
+        batch = items.__getitems__([(i, 0, resolution) for i in indices.tolist()])
         prepared = gan.prepare_batch({name: value.to(gan.device) for name, value in batch.items()})
         outcome = gan.outcome(prepared["real"])
         samples.append((outcome.float() if outcome.is_floating_point() else outcome).cpu())

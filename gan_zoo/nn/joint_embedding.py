@@ -155,6 +155,7 @@ def read(path: str | Path) -> Trained:
         )
     try:
         about = json.loads(metadata["about"])
+        _refuse_misfit(about, tensors)
         text, picture = networks(about)
         for side, network in (("text", text), ("picture", picture)):
             network.load_state_dict(
@@ -169,6 +170,23 @@ def read(path: str | Path) -> Trained:
             f"{path}: its weights are not those of the encoder that it describes ({failure}); make it again"
         ) from failure
     return Trained(about, text.eval(), picture.eval(), digest_of(text.state_dict()))
+
+
+def _refuse_misfit(about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """ValueError, before memory is spent, where a file describes other networks than its tensors are of."""
+    depth = about["encoder"].get("layers", 1)
+    if not isinstance(depth, int) or depth > len(tensors):
+        raise ValueError(f"{depth} layers in a file of {len(tensors)} tensors")
+    with torch.device("meta"):
+        outline = dict(zip(("text", "picture"), networks(about), strict=True))
+    wanted = {
+        f"{side}.{name}": value.shape
+        for side, network in outline.items()
+        for name, value in network.state_dict().items()
+    }
+    wrong = [name for name, shape in wanted.items() if name not in tensors or tensors[name].shape != shape]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is of another shape, or missing")
 
 
 def networks(about: dict[str, Any]) -> tuple[nn.Module, nn.Module]:

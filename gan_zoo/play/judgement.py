@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gan_zoo.losses import Logits, Terms
+from gan_zoo.losses import Logits, Loss, Terms
 
 
 class Judgement(NamedTuple):
@@ -34,13 +34,14 @@ def halves(judgement: Judgement) -> tuple[Judgement, Judgement]:
 
 
 @torch.no_grad()
-def logit_figures(real: Judgement, fake: Judgement) -> Terms:
-    """D's mean logit of each kind, and the share of samples on its right side of 0; scales count alike."""
+def logit_figures(loss: Loss, real: Judgement, fake: Judgement) -> Terms:
+    """D's mean logit of each kind, and the share of samples on their side of the loss's border; scales count alike."""
+    logits = [said if isinstance(said, tuple) else (said,) for said in (real.logits, fake.logits)]
+    right = [loss.margins(r, f) for r, f in zip(*logits, strict=True)]
     found: Terms = {}
-    for name, judgement, sign in (("real", real, 1), ("fake", fake, -1)):
-        logits = judgement.logits
-        scales = logits if isinstance(logits, tuple) else (logits,)
-        right = [(sign * scale > 0).float().mean() for scale in scales]
+    for name, scales, margins in zip(("real", "fake"), logits, zip(*right, strict=True), strict=True):
         found[f"discriminator/logit_{name}"] = torch.stack([scale.mean() for scale in scales]).mean()
-        found[f"discriminator/accuracy_{name}"] = torch.stack(right).mean()
+        found[f"discriminator/accuracy_{name}"] = torch.stack(
+            [(m > 0).float().mean() for m in margins]
+        ).mean()
     return found

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +217,22 @@ def test_the_copy_on_disk_is_the_drawing_and_is_made_once(tmp_path: Path, monkey
     for resolution in (4, 32, 64):
         assert torch.equal(batch(again, resolution), shrink(first, resolution))
     assert os.stat(folder / "64.npy").st_mtime_ns == stamp
+
+
+def test_of_ranks_that_start_together_one_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    drawn: list[int] = []
+    original = Avatars._chunks
+
+    def chunks(self: Avatars) -> Any:
+        drawn.append(1)
+        time.sleep(0.2)
+        yield from original(self)
+
+    monkeypatch.setattr(Avatars, "_chunks", chunks)
+    with ThreadPoolExecutor(3) as pool:
+        sets = list(pool.map(lambda _: batch(make(cache=str(tmp_path)), 16), range(3)))
+    assert len(drawn) == 1 and all(torch.equal(one, sets[0]) for one in sets)
+    assert [path.is_dir() for path in tmp_path.iterdir()] == [True]
 
 
 def test_an_interrupted_copy_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from PIL import Image
 
 from gan_zoo.data.made_pairs import HOLE_GREY, coarse, grey, holed, noisy
 from gan_zoo.data.pair_data import jittered, mirrored
+from gan_zoo.data.pair_files import SideBySide
 from gan_zoo.data.pictures import read_ids
 from gan_zoo.schema import ConfigError, DataError
 
@@ -116,6 +119,22 @@ def test_the_cache_is_made_once_and_again_when_a_file_changes(tmp_path: Path) ->
     (changed.train_set().store.folder / "keys.json").write_text("[")  # damaged: made again
     again = made("side_by_side", root=str(root), **SMALL)
     assert again.train_set().__getitems__([(0, 0, 16)])["real"].unique().tolist() == [9]
+
+
+def test_of_ranks_that_start_together_one_reads_the_pairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_side_by_side(tmp_path / "set", train=20, held_out=4)
+    reads: list[Any] = []
+    original = SideBySide.read
+    monkeypatch.setattr(SideBySide, "read", lambda self, item: (reads.append(item), original(self, item))[1])
+    with ThreadPoolExecutor(3) as pool:
+        sets = list(
+            pool.map(
+                lambda _: made("side_by_side", root=str(tmp_path / "set"), **SMALL).train_set(), range(3)
+            )
+        )
+    assert len(reads) == 24 and [len(one) for one in sets] == [20] * 3
 
 
 # ---------------------------------------------------------------- two folders and Cityscapes

@@ -11,10 +11,12 @@ import time
 import warnings
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -428,6 +430,17 @@ def test_a_cache_is_read_again_and_not_made_again(root: Path, reads: list[Path])
     assert len(reads) == 200
     second = decode(root)
     assert len(reads) == 200 and first.pictures.folder == second.pictures.folder
+
+
+def test_of_ranks_that_start_together_one_makes_the_cache_and_all_read_it(
+    root: Path, reads: list[Path]
+) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(lambda _: decode(root), range(3)))
+    assert len(reads) == 200  # each picture once, not once a rank
+    rows = np.array([7])
+    assert all(torch.equal(one.pictures.take(rows, 4), made[0].pictures.take(rows, 4)) for one in made)
+    assert [path.is_dir() for path in (root.parent / "cache").iterdir()] == [True]  # and no lock stays
 
 
 @pytest.mark.parametrize(

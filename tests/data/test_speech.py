@@ -345,6 +345,36 @@ def test_files_shorter_than_a_window_are_left_out_and_named(tmp_path, caplog):
     assert set(data.train_set().utterance) == {1}
 
 
+def test_two_workers_that_decode_one_file_at_once_do_not_trip_each_other(tmp_path, monkeypatch):
+    """Forked workers are copies of one another, down to the ids of their objects."""
+    written(tmp_path / "a.wav", tone(0.1, RATE))
+    worker = recordings.Recordings([tmp_path / "a.wav"], tmp_path, tmp_path / "cache")
+    wanted, save, inside, calls = recordings.read(tmp_path / "a.wav"), np.save, [], []
+
+    def saved(file, array):
+        save(file, array)
+        calls.append(file)
+        if len(calls) == 1:  # the other worker does it all between this one's write and its rename
+            inside.append(worker._cached(worker.paths[0]))
+
+    monkeypatch.setattr(recordings.np, "save", saved)
+    assert np.array_equal(worker.read(0), wanted) and np.array_equal(inside[0], wanted)
+    assert [path.suffixes for path in (tmp_path / "cache").iterdir()] == [[".npy"]]
+
+
+def test_a_header_that_claims_far_more_than_the_file_is_refused_before_memory_is_spent(tmp_path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.zeros(RATE, np.float32), RATE)
+    assert recordings.header(path).frames == RATE  # silence, 16,000 samples in some 130 bytes
+    content = bytearray(path.read_bytes())
+    content[21] |= 0x0F  # the 36 bits of STREAMINFO that count the samples
+    content[22:26] = b"\xff" * 4
+    path.write_bytes(content)
+    for read in (recordings.header, recordings.read):
+        with pytest.raises(DataError, match="says that it holds 68,719,476,735 samples in"):
+            read(path)
+
+
 def test_a_missing_folder_or_root_says_what_was_wanted(tmp_path):
     with pytest.raises(ConfigError, match="reads files: set data"):
         parallel(None).prepare()

@@ -149,6 +149,22 @@ def test_pesq_and_stoi_are_the_packages():
     assert math.isnan(measures.pesq(np.zeros(RATE, np.float32), np.zeros(RATE, np.float32)))
 
 
+@pytest.mark.parametrize("samples", [1, 100, 1000, 3999, 6349])
+def test_pesq_and_stoi_of_too_little_sound_are_no_number(samples):
+    pytest.importorskip("pesq"), pytest.importorskip("pystoi")
+    clean, noisy = SAID[:samples], NOISY[:samples]
+    assert math.isnan(measures.stoi(clean, noisy))  # the package says 0.00001, or fails
+    assert samples >= RATE / 4 or math.isnan(measures.pesq(clean, noisy))
+
+
+def test_stoi_of_speech_that_is_nearly_all_silent_is_no_number():
+    pytest.importorskip("pystoi")
+    click = np.zeros(RATE, np.float32)
+    click[8000:8400] = WHITE[:400]
+    assert math.isnan(measures.stoi(click, click + 0.01 * WHITE[:RATE]))
+    assert math.isnan(measures.stoi(0 * click, WHITE[:RATE]))
+
+
 def test_composites_are_hu_and_loizous_and_held_between_1_and_5():
     found = measures.composites(2.0, 0.5, 30.0, 5.0)
     assert found == pytest.approx(

@@ -158,6 +158,21 @@ def test_what_is_no_encoder_is_refused(what, tmp_path):
         joint_embedding.read(path)
 
 
+@pytest.mark.parametrize("wrong", [{"size": 2**40}, {"encoder": {**ABOUT["encoder"], "layers": 2**40}}])
+def test_what_a_file_says_of_itself_costs_no_memory_before_it_fits_its_tensors(wrong, tmp_path, monkeypatch):
+    path, build, devices = tmp_path / "file.safetensors", joint_embedding.networks, []
+    joint_embedding.write(path, {**ABOUT, **wrong}, *build(ABOUT))
+
+    def watched(about):
+        devices.append(torch.get_default_device().type)
+        return build(about)
+
+    monkeypatch.setattr(joint_embedding, "networks", watched)
+    with pytest.raises(CheckpointError, match=r"layers in a file of|of another shape"):
+        joint_embedding.read(path)
+    assert set(devices) <= {"meta"}
+
+
 def test_a_model_of_other_words_or_settings_does_not_take_an_encoder(tmp_path):
     joint_embedding.write(tmp_path / "e.safetensors", ABOUT, *joint_embedding.networks(ABOUT))
     trained = joint_embedding.read(tmp_path / "e.safetensors")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from gan_zoo import losses
 from gan_zoo.play.judgement import Judgement, halves, logit_figures
 
 
@@ -18,13 +19,19 @@ def test_halves_are_the_judgements_of_both_batches() -> None:
             torch.testing.assert_close(half.features, (features[rows],))
 
 
-def test_accuracy_is_the_share_on_the_right_side_of_zero_and_scales_count_alike() -> None:
+def test_accuracy_is_the_share_on_the_right_side_of_the_losss_border_and_scales_count_alike() -> None:
     real = Judgement((torch.tensor([1.0, 2.0, -3.0, 4.0]), torch.tensor([-1.0])))
-    fake = Judgement(torch.tensor([-1.0, 3.0]))
-    found = {name: value.item() for name, value in logit_figures(real, fake).items()}
+    fake = Judgement((torch.tensor([-1.0, 3.0]), torch.tensor([-1.0, 3.0])))
+    found = {name: float(value) for name, value in logit_figures(losses.create("hinge"), real, fake).items()}
     assert found == {
         "discriminator/logit_real": (1.0 - 1.0) / 2,
         "discriminator/accuracy_real": (0.75 + 0.0) / 2,
         "discriminator/logit_fake": 1.0,
         "discriminator/accuracy_fake": 0.5,
     }
+
+
+def test_least_squares_border_is_half_way_between_its_targets() -> None:
+    real, fake = Judgement(torch.tensor([0.9, 0.2])), Judgement(torch.tensor([0.1, 0.7]))  # targets 1 and 0
+    found = logit_figures(losses.create("least_squares"), real, fake)
+    assert found["discriminator/accuracy_real"] == 0.5 and found["discriminator/accuracy_fake"] == 0.5
