@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import NonNegativeInt, PositiveInt
 
 from gan_zoo.command import command
-from gan_zoo.evaluation import FeatureChoice, SegmentationNetwork
+from gan_zoo.evaluation import VGG, FeatureChoice, SegmentationNetwork
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +30,8 @@ def main(
     features: FeatureChoice = "auto",
     weights: str | None = None,
     sha256: str | None = None,
+    network: str = VGG,
+    download: bool = False,
     joint_encoder: str | None = None,
     k: PositiveInt = 3,
     k_density: PositiveInt = 5,
@@ -53,8 +55,10 @@ def main(
     reals: training and held-out samples to compare with, at most.
     seed: of the samples and of every random choice of a metric.
     features: what pictures are turned into; auto: the digits classifier for the embedded digits, else pixels.
-    weights: file of Inception's weights, for features=inception.
-    sha256: of that file; default: of the published one.
+    weights: file of the weights of features=inception or torchvision.
+    sha256: of that file; default: of Inception's published one.
+    network: for features=torchvision, a network and the node whose output is taken, NAME:NODE.
+    download: fetches Inception's weights (91 MB), to `weights` or torch's own folder, where they are missing.
     joint_encoder: file of gan_zoo.train_text_encoder, for the R-precision of captions.
     k: neighbours for precision and recall.
     k_density: neighbours for density and coverage.
@@ -75,9 +79,9 @@ def main(
         return _speech(directory, metrics, n, seed, fresh, device)
     other = record.figures(against) if against else None
     subject, moment = _subject(
-        directory, n, reals=reals, seed=seed, features=features, weights=weights, sha256=sha256, device=device,
-        k=k, k_density=k_density, joint_encoder=joint_encoder, segmenter=segmenter, segmenter_network=segmenter_network,
-        segmenter_height=segmenter_height,
+        directory, n, reals=reals, seed=seed, features=features, weights=weights, sha256=sha256, network=network,
+        download=download, device=device, k=k, k_density=k_density, joint_encoder=joint_encoder, segmenter=segmenter,
+        segmenter_network=segmenter_network, segmenter_height=segmenter_height,
     )  # fmt: skip
     blank = record.empty(moment, _settings(subject, reals, joint_encoder))
     content = blank if fresh else record.begun(directory, blank)

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+import torchvision
 from torch import Tensor
 
 from gan_zoo import evaluate
 from gan_zoo.config import compose, validate
 from gan_zoo.data.images import Digits, StackedDigits
 from gan_zoo.data.toy import Ring
-from gan_zoo.evaluation import blind, cache, drawings, record
+from gan_zoo.evaluation import blind, cache, drawings, record, subjects
 from gan_zoo.loading import build
 from gan_zoo.metrics.features import Features, raw_pixels
 from gan_zoo.metrics.frechet import frechet_distance
@@ -470,6 +471,41 @@ def test_mistakes_are_told_before_anything_is_measured(run: Path, tmp_path: Path
     (tmp_path / record.NAME).write_text('{"format": 99}')
     with pytest.raises(ConfigError, match="format 99 came"):
         record.figures(tmp_path)
+
+
+def test_torchvisions_networks_are_features_by_name_and_node(tmp_path):
+    network = torchvision.models.squeezenet1_1(weights=None)
+    torch.save(network.state_dict(), tmp_path / "squeezenet.pth")
+    weights = str(tmp_path / "squeezenet.pth")
+    found, scorer = subjects.chosen_features(
+        "torchvision", weights, None, "cpu", network="squeezenet1_1:features"
+    )
+    assert found is not None and found.name == "torchvision-squeezenet1_1-features" and scorer is None
+    assert found(torch.zeros(2, 1, 8, 8)).shape == (2, 512 * 13 * 13)
+    for network_name, words in (
+        ("squeezenet1_1", "NAME:NODE"),
+        ("squeezenet9:features", "squeezenet9"),
+        ("squeezenet1_1:head", "head"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            subjects.chosen_features("torchvision", weights, None, "cpu", network=network_name)
+
+
+def test_inceptions_weights_are_fetched_only_when_asked(tmp_path, monkeypatch):
+    asked = []
+
+    def fetch(url, target, **options):
+        asked.append((url, Path(target).name))
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(ConfigError, match="download=true"):
+        subjects.chosen_features("inception", None, None, "cpu")
+    assert not asked
+    with pytest.raises(ConfigError, match=r"no network.*weights=FILE"):
+        subjects.chosen_features("inception", None, None, "cpu", download=True)
+    assert [name for _, name in asked] == ["weights-inception-2015-12-05-6726825d.pth"]
 
 
 def test_a_conditional_model_is_asked_for_the_classes_of_the_data() -> None:

@@ -11,7 +11,7 @@ from pydantic import PositiveFloat, PositiveInt
 
 from gan_zoo import media
 from gan_zoo.data.stream import DataModule
-from gan_zoo.evaluation import FeatureChoice, SegmentationNetwork
+from gan_zoo.evaluation import VGG, FeatureChoice, SegmentationNetwork
 from gan_zoo.evaluation.speech import speech_figures
 from gan_zoo.evaluation.subjects import measured
 from gan_zoo.gan import GAN
@@ -48,6 +48,8 @@ def figures(
     features: FeatureChoice = "auto",
     weights: str | None = None,
     sha256: str | None = None,
+    network: str = VGG,
+    download: bool = False,
     joint_encoder: str | None = None,
     k: PositiveInt = 3,
     k_density: PositiveInt = 5,
@@ -67,8 +69,8 @@ def figures(
         return Measured(*speech_figures(gan.to(device), data, metrics, n, seed))
     subject = measured(
         gan.to(device), data, n, reals=reals, seed=seed, features=features, weights=weights, sha256=sha256,
-        device=device, joint_encoder=joint_encoder, k=k, k_density=k_density, search=Search(n, threshold, starts, steps),
-        segmenter=segmenter, segmenter_network=segmenter_network, segmenter_height=segmenter_height,
+        network=network, download=download, device=device, joint_encoder=joint_encoder, k=k, k_density=k_density,
+        search=Search(n, threshold, starts, steps), segmenter=segmenter, segmenter_network=segmenter_network, segmenter_height=segmenter_height,
     )  # fmt: skip
     found: dict[str, float] = {}
     for one in chosen(subject, metrics).values():

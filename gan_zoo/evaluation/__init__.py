@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-FeatureChoice = Literal["auto", "digits", "pixels", "inception"]
+FeatureChoice = Literal["auto", "digits", "pixels", "inception", "torchvision"]
 SegmentationNetwork = Literal[
     "fcn_resnet50",
     "fcn_resnet101",
@@ -11,3 +11,4 @@ SegmentationNetwork = Literal[
     "deeplabv3_mobilenet_v3_large",
     "lraspp_mobilenet_v3_large",
 ]  # torchvision's
+VGG = "vgg16:classifier.4"  # fc2, which improved precision and recall were published with

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from gan_zoo.caption_vocabulary import CaptionVocabulary
 from gan_zoo.data.pair_data import PairData
 from gan_zoo.data.pair_files import Cityscapes
 from gan_zoo.data.stream import DataModule
-from gan_zoo.evaluation import FeatureChoice, SegmentationNetwork
+from gan_zoo.evaluation import VGG, FeatureChoice, SegmentationNetwork
 from gan_zoo.evaluation.cache import remembered
 from gan_zoo.gan import GAN
 from gan_zoo.metrics import features as networks
@@ -35,6 +36,8 @@ def measured(
     features: FeatureChoice = "auto",
     weights: str | None = None,
     sha256: str | None = None,
+    network: str = VGG,
+    download: bool = False,
     joint_encoder: str | None = None,
     device: str = "cpu",
     segmenter: str | None = None,
@@ -44,11 +47,12 @@ def measured(
 ) -> Subject:
     """n samples of `gan` beside at most `reals` reals; with features=inception its classes give the Inception score.
 
-    auto leaves the features to the data. weights, sha256: of Inception. joint_encoder: a file of train_text_encoder.
+    auto leaves the features to the data. weights, sha256, download: of Inception. network: NAME:NODE of torchvision, which takes
+    weights too. joint_encoder: a file of train_text_encoder.
     segmenter: weights of a network that reads labels, segmenter_network which of torchvision's it is, segmenter_height
     at what height it looks. options: further fields of Subject.
     """
-    chosen, scorer = chosen_features(features, weights, sha256, device)
+    chosen, scorer = chosen_features(features, weights, sha256, device, network=network, download=download)
     reader = chosen_segmenter(data, segmenter, segmenter_network, segmenter_height, device)
     return subject_of(
         gan, data, n, reals=reals, seed=seed, features=chosen, scorer=scorer, remember=partial(remembered, device=device),
@@ -103,24 +107,56 @@ def chosen_segmenter(
 
 
 def chosen_features(
-    choice: FeatureChoice, weights: str | None, sha256: str | None, device: str
+    choice: FeatureChoice,
+    weights: str | None,
+    sha256: str | None,
+    device: str,
+    *,
+    network: str = VGG,
+    download: bool = False,
 ) -> tuple[Features | None, Features | None]:
     """(features, what gives the probabilities of the Inception score); None leaves either to the data."""
-    if choice != "inception":
-        if weights or sha256:
-            raise ConfigError(f"weights and sha256 are for features=inception, features={choice} came")
-        made = {"auto": lambda: None, "digits": networks.digits_features, "pixels": networks.raw_pixels}
-        return made[choice](), None
-    if not weights:
-        raise ConfigError(
-            f"features=inception needs its weights: fetch {networks.INCEPTION_URL} and give weights=FILE"
-        )
-    wanted: dict[str, Any] = {"sha256": sha256 or networks.INCEPTION_SHA256, "device": device}
     try:
-        pool = networks.inception(weights, **wanted)
-        return pool, probabilities_of(networks.inception(weights, output="logits_unbiased", **wanted))
+        if choice == "inception":
+            return _inception(weights, sha256, device, download)
+        if choice == "torchvision":
+            return _torchvision(network, weights, sha256, device), None
     except networks.WeightsError as failure:
         raise ConfigError(str(failure)) from None
+    if weights or sha256 or download:
+        raise ConfigError(
+            f"weights, sha256 and download are for features=inception or torchvision, features={choice} came"
+        )
+    made = {"auto": lambda: None, "digits": networks.digits_features, "pixels": networks.raw_pixels}
+    return made[choice](), None
+
+
+def _inception(
+    weights: str | None, sha256: str | None, device: str, download: bool
+) -> tuple[Features, Features]:
+    if not weights and not download:
+        raise ConfigError(
+            f"features=inception needs its weights: fetch {networks.INCEPTION_URL} and give weights=FILE, or say download=true"
+        )
+    path = weights or Path(torch.hub.get_dir()) / "checkpoints" / networks.INCEPTION_URL.rsplit("/", 1)[1]
+    wanted: dict[str, Any] = {"sha256": sha256 or networks.INCEPTION_SHA256, "device": device}
+    pool = networks.inception(path, download=download, **wanted)
+    return pool, probabilities_of(networks.inception(path, output="logits_unbiased", **wanted))
+
+
+def _torchvision(network: str, weights: str | None, sha256: str | None, device: str) -> Features:
+    name, _, node = network.partition(":")
+    if not weights or not node:
+        raise ConfigError(
+            f"features=torchvision needs weights=FILE, as torchvision publishes them, and network=NAME:NODE such as {VGG}; "
+            f"got network={network} and {weights or 'no weights'}"
+        )
+    try:
+        return networks.torchvision_features(name, node, path=weights, sha256=sha256, device=device)
+    except networks.WeightsError:
+        raise
+    except ValueError as failure:  # torchvision's words for a network or node that it does not know
+        raise ConfigError(f"network={network}: {failure}") from None
 
 
 def probabilities_of(logits: Features) -> Features:

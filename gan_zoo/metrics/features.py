@@ -151,7 +151,12 @@ def inception(
                 f"{path}: Inception's weights are not there; fetch {INCEPTION_URL}, or pass download=True"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(INCEPTION_URL, str(path), hash_prefix=INCEPTION_SHA256)
+        try:
+            torch.hub.download_url_to_file(INCEPTION_URL, str(path), hash_prefix=INCEPTION_SHA256)
+        except (OSError, RuntimeError) as failure:  # RuntimeError: torch's word for a wrong hash
+            raise WeightsError(
+                f"{INCEPTION_URL} could not be fetched ({failure}); get it in another way and give weights=FILE"
+            ) from failure
     state, found = checked_weights(path, sha256)
     network = _frozen(InceptionV3(output), state, path).to(device)
     return Features(
