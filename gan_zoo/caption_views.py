@@ -18,30 +18,33 @@ from gan_zoo.gan import GAN
 from gan_zoo.latent import spherical
 from gan_zoo.nn.joint_embedding import PictureEncoder
 from gan_zoo.schema import ConfigError, DataError
+from gan_zoo.vocabulary import Vocabulary
 
 STYLE_FILE = "style_encoder.safetensors"
 Read = Callable[[Sequence[str]], Tensor]
 
 
-def warn_of_unknown(gan: Any, captions: Sequence[str]) -> list[str]:
+def warn_of_unknown(vocabulary: Vocabulary, captions: Sequence[str]) -> None:
     """Names on stderr the words that the model does not know; ConfigError where a caption has no other."""
-    vocabulary = gan.vocabulary
     unknown = list(dict.fromkeys(word for caption in captions for word in vocabulary.unknown(caption)))
     for caption in captions:
-        if not set(vocabulary.split(caption)) - set(unknown):
+        if not set(vocabulary.spelling.split(caption)) - set(unknown):
+            known = ", ".join(list(vocabulary.ids)[:12])
             raise ConfigError(
-                f"caption={caption!r}: the model knows none of its words; it knows {', '.join(vocabulary.units[2:14])}, ..."
+                f"caption={caption!r}: the model knows none of its words; it knows {known}, ..."
             )
     if unknown:
         print(
-            f"warning: the model has never seen {', '.join(map(repr, unknown))}; left out of the caption",
+            f"warning: the model has never seen {', '.join(map(repr, unknown))}; it reads each as the same unknown symbol",
             file=sys.stderr,
         )
-    return unknown
 
 
-def reader(gan: Any, encoder: str | None) -> Read:
-    """From captions to what G is told: by the model's own encoder, or by the one that made the embeddings it was trained on."""
+def reader(gan: Any, encoder: str | None) -> tuple[Read, Vocabulary | None]:
+    """From captions to what G is told: by the model's own encoder, or by the one that made the embeddings it was trained on.
+
+    The vocabulary is None where every word is known.
+    """
     if getattr(gan, "read", None) is None:
         raise ConfigError(f"{type(gan).__name__} takes no captions; train one with model=text_to_image")
     if gan.settings.source == "embedding":
@@ -52,13 +55,9 @@ def reader(gan: Any, encoder: str | None) -> Read:
             )
         from gan_zoo.embed_captions import embedder
 
-        return embedder(encoder).embed
-
-    def read(captions: Sequence[str]) -> Tensor:
-        warn_of_unknown(gan, captions)
-        return gan.read(list(captions))
-
-    return read
+        chosen = embedder(encoder)
+        return chosen.embed, chosen.vocabulary
+    return gan.read, gan.vocabulary
 
 
 def drawn(
@@ -75,7 +74,9 @@ def drawn(
     encoder: str | None,
 ) -> media.Picture:
     """The labelled strip of a view; captions: one, or two where the view goes from one to the other."""
-    read = reader(gan, encoder)
+    read, vocabulary = reader(gan, encoder)
+    if vocabulary is not None:
+        warn_of_unknown(vocabulary, captions)
     if view in ("captions", "caption_arithmetic") and len(captions) != 2:
         raise ConfigError(f"view={view} goes between two captions; give caption=... and other=...")
     if view == "captions":
@@ -202,7 +203,7 @@ def _training_sentences(gan: Any, run: Path, most: int = 2000) -> Tensor | None:
     batch = items.__getitems__([(i, 0, data.resolution) for i in range(min(most, len(items)))])
     if gan.settings.source == "embedding":
         return batch["embedding"].float()
-    return gan.read(gan.vocabulary.decode(batch["tokens"]))
+    return gan.read(gan.vocabulary.lines(batch["tokens"]))
 
 
 def _invert(gan: Any, network: PictureEncoder, told: Tensor, seed: int, steps: int, batch: int = 64) -> None:

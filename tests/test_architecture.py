@@ -30,7 +30,6 @@ BOTTOM = (
     "caption_sheet",
     "labelled",
     "vocabulary",
-    "caption_vocabulary",
     "strategy",
     "audio",
 )

@@ -49,7 +49,7 @@ def test_every_view_is_a_strip_of_so_many_pictures(run, view, cells, tmp_path):
 def test_ways_between_captions_begin_and_end_at_what_each_draws(run, monkeypatch):
     gan, drawn = load(run), []
     monkeypatch.setattr(labelled, "strip", lambda pictures, *names: drawn.append(pictures))
-    read = caption_views.reader(gan, None)
+    read, _ = caption_views.reader(gan, None)
     caption_views.between_captions(gan, read, [A, B], n=2, seed=3, steps=5)
     caption_views.of_captions(gan, read, [A, B], n=2, seed=3)
     ways, ends = drawn[0].view(2, 5, 3, 16, 16), drawn[1].view(2, 2, 3, 16, 16)
@@ -62,7 +62,7 @@ def test_arithmetic_adds_and_subtracts_sentences(run, monkeypatch):
     gan, told = load(run), []
     draw = gan.draw
     monkeypatch.setattr(gan, "draw", lambda sentence, latent: told.append(sentence) or draw(sentence, latent))
-    read = caption_views.reader(gan, None)
+    read, _ = caption_views.reader(gan, None)
     caption_views.arithmetic(gan, read, [A, B], n=1, seed=0)
     a, b = gan.read([A, B])
     torch.testing.assert_close(told[0], torch.stack([a, b, a + b, a - b, b - a]))
@@ -75,17 +75,18 @@ def test_samples_by_the_command_are_those_of_the_model(run):
     torch.testing.assert_close(gan.draw(gan.read([A]).expand(2, -1), latent), expected)
 
 
-def test_unknown_words_are_named_and_left_out(run, capsys):
-    gan = load(run)
-    unknown = caption_views.warn_of_unknown(gan, ["a chartreuse flower with six yellow tepals"])
-    assert unknown == ["chartreuse", "tepals"]
-    said = capsys.readouterr().err
-    assert "'chartreuse', 'tepals'" in said and "yellow" not in said
-    torch.testing.assert_close(
-        gan.read(["a chartreuse flower with six yellow tepals"]), gan.read(["a flower with six yellow"])
+def test_unknown_words_are_named_once_and_read_as_the_unknown_symbol(run, capsys, tmp_path):
+    gan, odd = load(run), "a chartreuse flower with six yellow tepals"
+    sample.main(
+        run=str(run), caption=odd, other=A, view="captions", n=1, steps=2, output=str(tmp_path / "s.png")
     )
-    with pytest.raises(ConfigError, match="knows none of its words"):
-        caption_views.warn_of_unknown(gan, ["zebras galore"])
+    said = capsys.readouterr().err
+    assert said.count("warning") == 1 and "'chartreuse', 'tepals'" in said and "yellow" not in said
+    known = gan.vocabulary.ids
+    expected = [known["a"], 1, *(known[word] for word in ["flower", "with", "six", "yellow"]), 1]
+    assert gan.tokens([odd])[0, :7].tolist() == expected and not gan.tokens([odd])[0, 7:].any()
+    with pytest.raises(ConfigError, match="knows none of its words; it knows 3, 4, "):
+        caption_views.warn_of_unknown(gan.vocabulary, ["zebras galore"])
 
 
 def test_the_style_encoder_finds_more_of_z_than_chance_and_is_kept(run, tmp_path):
@@ -104,7 +105,7 @@ def test_the_style_encoder_finds_more_of_z_than_chance_and_is_kept(run, tmp_path
     assert Image.open(path).width == 3 * (128 + labelled.GAP) + labelled.GAP
     kept = run / caption_views.STYLE_FILE
     before = kept.stat().st_mtime_ns
-    read = caption_views.reader(gan, None)
+    read, _ = caption_views.reader(gan, None)
     caption_views.style_encoder(gan, run, read, [A], 0, 120)
     assert kept.stat().st_mtime_ns == before
     kept.unlink()

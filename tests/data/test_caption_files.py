@@ -106,8 +106,8 @@ def test_birds_are_read_with_their_captions_and_zero_shot_classes(tmp_path: Path
 def test_words_of_test_captions_alone_are_unknown(tmp_path: Path):
     write_oxford(tmp_path)
     flowers = data("oxford_102", tmp_path, classes=3)
-    assert "4" in flowers.vocabulary
-    assert "5" not in flowers.vocabulary
+    assert "4" in flowers.vocabulary.ids
+    assert "5" not in flowers.vocabulary.ids
     assert flowers.decode(flowers.encode(["number 5"])) == ["number <unknown>"]
 
 

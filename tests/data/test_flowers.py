@@ -226,7 +226,7 @@ def test_the_vocabulary_holds_every_word_and_no_caption_is_cut():
     assert len(vocabulary()) == len(set(vocabulary()))
     captions = [describe(sample(1, number), which) for number in range(1500) for which in range(4)]
     tokens = data.encode(captions)
-    assert data.vocabulary[:2] == ["<pad>", "<unknown>"]
+    assert data.vocabulary.symbols[:2] == ["<pad>", "<unknown>"]
     assert (tokens != 1).all()
     assert (tokens[:, -1] == 0).all()  # room is left, so nothing was cut
 

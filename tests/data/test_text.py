@@ -17,7 +17,7 @@ from gan_zoo.data import sentences, text
 from gan_zoo.data.grammar import Grammar, read
 from gan_zoo.data.text_files import FileLines
 from gan_zoo.schema import DataError
-from gan_zoo.vocabulary import END, PAD, START, UNKNOWN, Vocabulary
+from gan_zoo.vocabulary import END, PAD, START, UNKNOWN
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
 CLASSES: dict[str, Any] = {
@@ -59,43 +59,6 @@ def from_lines(folder: Path, lines: str | bytes, **changes: Any) -> Any:
 
 def grammar_of(folder: Path, content: str) -> Grammar:
     return read(written(folder, g__cfg=content) / "g.cfg")
-
-
-# ---- vocabulary ------------------------------------------------------------------------------------------------------
-
-
-def test_symbols_are_by_frequency_after_pad_and_unknown():
-    vocabulary = Vocabulary.counted(Counter("abbccc"), 4, "")
-    assert (PAD, UNKNOWN, START, END) == (0, 1, 2, 3)
-    assert vocabulary.encode("cbaz") == [2, 3, UNKNOWN, UNKNOWN]  # two fit
-    assert Vocabulary.counted(Counter("ba"), 9, "").encode("ab") == [2, 3]  # equally frequent: by code point
-
-
-@pytest.mark.parametrize("boundaries", [False, True])
-@pytest.mark.parametrize(("joiner", "symbols"), [("", "aé€😀 "), (" ", ["héllo", "a", "<s>x"])])
-def test_a_vocabulary_survives_as_a_tensor(joiner: str, symbols: Any, boundaries: bool):
-    vocabulary = Vocabulary(list(symbols), 12, joiner, boundaries)
-    again = Vocabulary.from_table(vocabulary.table())
-    assert (again.symbols, again.joiner, again.boundaries, again.size) == (
-        vocabulary.symbols,
-        joiner,
-        boundaries,
-        12,
-    )
-    line = joiner.join(symbols)
-    assert (
-        again.decode([START] * boundaries + again.encode(again.split(line)) + [END] * boundaries + [PAD])
-        == line
-    )
-
-
-def test_what_is_out_of_place_is_shown():
-    vocabulary = Vocabulary(["a", "b"], 9, "", boundaries=True)
-    a, b = vocabulary.encode("ab")
-    assert vocabulary.decode([START, a, b, END, PAD, PAD]) == "ab"
-    assert vocabulary.decode([a, PAD, b]) == "a␀b"
-    assert vocabulary.decode([a, END, b, START]) == "a</s>b<s>"
-    assert vocabulary.decode([UNKNOWN, 8]) == "��"  # 8 stands for nothing
 
 
 # ---- lines -----------------------------------------------------------------------------------------------------------

@@ -206,7 +206,7 @@ def test_a_file_of_train_text_encoder_is_a_joint_encoder(tmp_path: Path):
     """Two networks that learnt nothing find a caption by chance; pictures of another size are refused."""
     about = {
         "name": "words", "data": "flowers", "size": 8, "encoder": {"name": "words"}, "caption_length": 40,
-        "picture": {"channels": 3, "resolution": 64, "width": 4}, "vocabulary": flowers().vocabulary,
+        "picture": {"channels": 3, "resolution": 64, "width": 4}, "vocabulary": flowers().vocabulary.symbols,
     }  # fmt: skip
     torch.manual_seed(0)
     networks = joint_embedding.networks(about)
