@@ -14,6 +14,7 @@ from gan_zoo.gan import GAN, Batch, Judgement, Terms
 from gan_zoo.latent import Latent
 from gan_zoo.nn.initialisation import InitName, initialise
 from gan_zoo.nn.norms import BatchNorm, CriticNormName, normalisation, resolve
+from gan_zoo.nn.per_layer import outputs_of
 from gan_zoo.nn.spectral import MelLoss, SpectralLoss
 from gan_zoo.nn.wave_critics import WaveCritics
 from gan_zoo.nn.waveform import (
@@ -86,11 +87,8 @@ class SEGANPlusDiscriminator(nn.Module):
         initialise(self, init, init_scale)
 
     def forward(self, pair: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        features = []
-        for layer in self.layers:
-            pair = layer(pair)
-            features.append(pair)
-        return self.head(pair).squeeze(1), tuple(features)
+        features = outputs_of(self.layers, pair)
+        return self.head(features[-1]).squeeze(1), tuple(features)
 
 
 class Opponents(nn.Module):

@@ -15,6 +15,7 @@ from gan_zoo import schedules
 from gan_zoo.gan import GAN, Batch, Judgement
 from gan_zoo.nn.initialisation import InitName, initialise
 from gan_zoo.nn.noise import vector_size
+from gan_zoo.nn.per_layer import outputs_of
 from gan_zoo.schema import Arguments, ByName, ConfigError
 from gan_zoo.vocabulary import PAD, SYMBOL_BYTES, Vocabulary
 
@@ -137,11 +138,8 @@ class CNNCritic(nn.Module):
         _initialise(self, init, init_scale, convolution_scale)
 
     def forward(self, x: Tensor, length: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-        x, features = self.first(x), []
-        for block in self.blocks:
-            x = block(x)
-            features.append(x)
-        return self.head(x.flatten(1)).squeeze(1), tuple(features)
+        features = outputs_of(self.blocks, self.first(x))
+        return self.head(features[-1].flatten(1)).squeeze(1), tuple(features)
 
 
 class LSTMCritic(nn.Module):
