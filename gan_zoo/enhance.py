@@ -228,7 +228,7 @@ class Stream:
         batch: int,
         gain: float = 1.0,
     ) -> None:
-        from gan_zoo.audio import RATE
+        from gan_zoo.media.audio import RATE
         from gan_zoo.schema import ConfigError
 
         if rate < 1 or channels < 1:

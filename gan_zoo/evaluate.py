@@ -79,18 +79,7 @@ def main(
         k=k, k_density=k_density, joint_encoder=joint_encoder, segmenter=segmenter, segmenter_network=segmenter_network,
         segmenter_height=segmenter_height,
     )  # fmt: skip
-    settings: dict[str, Any] = {
-        "n": len(subject.fake),
-        "reals": reals,
-        "seed": seed,
-        "k": k,
-        "k_density": k_density,
-        "features": [subject.features.name, subject.features.sha256, subject.features.resize],
-        **({"segmenter": list(subject.truth.segmenter[:3])} if subject.truth.segmenter else {}),
-    }
-    if joint_encoder is not None:
-        settings["joint_encoder"] = joint_encoder
-    blank = record.empty(moment, settings)
+    blank = record.empty(moment, _settings(subject, reals, joint_encoder))
     content = blank if fresh else record.begun(directory, blank)
     _measure(subject, metrics, directory, content, console)
     console.print(table(content))
@@ -154,16 +143,28 @@ def usual_number(data: DataModule) -> int:
     return 2500 if data.modality == "points" else min(10_000, len(data.train_set()))
 
 
+def _settings(subject: Subject, reals: int, joint_encoder: str | None) -> dict[str, Any]:
+    """What decides figures beside the checkpoint: those of other settings are not kept."""
+    features, segmenter = subject.features, subject.truth.segmenter
+    return {
+        "n": len(subject.fake),
+        "reals": reals,
+        "seed": subject.seed,
+        "k": subject.k,
+        "k_density": subject.k_density,
+        "features": [features.name, features.sha256, features.resize],
+        **({"segmenter": list(segmenter[:3])} if segmenter else {}),
+        **({"joint_encoder": joint_encoder} if joint_encoder is not None else {}),
+    }
+
+
 def _measure(
     subject: Subject, names: list[str] | None, directory: Path, content: dict[str, Any], console: Console
 ) -> None:
     """Fills content["measures"], writes it after each; then the pictures and the blind test."""
-    import json
-
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from gan_zoo import media
-    from gan_zoo.evaluation import blind, drawings, record
+    from gan_zoo.evaluation import record
     from gan_zoo.metrics.table import chosen
 
     measures = chosen(subject, names)
@@ -182,13 +183,23 @@ def _measure(
                 record.write(directory, content)
             progress.advance(task)
         progress.update(task, description="pictures")
-        folder = directory / "evaluation"
-        content["pictures"] = drawings.draw_all(subject, folder)
-        if subject.pictures:
-            identity = f"{content['run']['checkpoint'][:16]}-{subject.seed}-{len(subject.fake)}"
-            media.publish(folder / blind.NAME, json.dumps(blind.make(subject, identity)).encode())
+        content["pictures"] = _draw(subject, directory / "evaluation", content["run"]["checkpoint"])
         record.write(directory, content)
         progress.advance(task)
+
+
+def _draw(subject: Subject, folder: Path, checkpoint: str) -> list[dict[str, str]]:
+    """The pictures, whose files and captions it returns, and of pictures the blind test."""
+    import json
+
+    from gan_zoo import media
+    from gan_zoo.evaluation import blind, drawings
+
+    drawn = drawings.draw_all(subject, folder)
+    if subject.pictures:
+        identity = f"{checkpoint[:16]}-{subject.seed}-{len(subject.fake)}"
+        media.publish(folder / blind.NAME, json.dumps(blind.make(subject, identity)).encode())
+    return drawn
 
 
 def _one(measure: Measure, subject: Subject) -> dict[str, Any]:

@@ -9,35 +9,28 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal, NamedTuple, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
-from lightning.pytorch import LightningModule
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from gan_zoo import chance, losses, optimizers, regularizers, schedules
+from gan_zoo import chance, losses, regularizers, schedules
 from gan_zoo.augmentation import Augmentation
 from gan_zoo.averaging import MovingAverage
 from gan_zoo.latent import Latent
-from gan_zoo.losses import Logits, Terms
-from gan_zoo.nn.parallel import average_, rank, world_size
+from gan_zoo.losses import Terms, feature_matching
+from gan_zoo.nn.compiled import eager
+from gan_zoo.nn.parallel import rank, world_size
+from gan_zoo.play import refusals, sampling
+from gan_zoo.play.batch import Batch, in_parts, repeated, rows
+from gan_zoo.play.finite import NonFinite
+from gan_zoo.play.judgement import Judgement, halves, logit_figures
+from gan_zoo.play.players import Players, frozen
+from gan_zoo.play.weights import PLAYERS, Player, merged, weighted_sum
 from gan_zoo.schema import Arguments, ConfigError
 
-Batch = dict[str, Tensor]  # reserved keys: real, latent, condition; docs/adding_a_variant.md lists them all
-Player = Literal["generator", "discriminator"]
-PLAYERS: tuple[Player, Player] = ("generator", "discriminator")
-
-
-class Judgement(NamedTuple):
-    """What D says of a batch: logits, and features (first layer first) where a loss asks for them."""
-
-    logits: Logits
-    features: tuple[Tensor, ...] = ()
-
-
-class NonFinite(RuntimeError):
-    """A loss or gradient is NaN or infinite; the update was not made."""
+__all__ = ["GAN", "PLAYERS", "Batch", "Judgement", "NonFinite", "Player", "Terms"]
 
 
 class _Assembled(abc.ABCMeta):
@@ -49,7 +42,7 @@ class _Assembled(abc.ABCMeta):
         return gan
 
 
-class GAN(LightningModule, metaclass=_Assembled):
+class GAN(Players, metaclass=_Assembled):
     """Base of every variant. A subclass sets `generator` and `discriminator` and defines `generate` and `discriminate`.
 
     loss, regularizer: keyword arguments of losses.create and regularizers.create, each with `weights`.
@@ -77,9 +70,6 @@ class GAN(LightningModule, metaclass=_Assembled):
     )
 
     conditioned_on: tuple[str, ...] = ()  # keys of a batch that G needs, where they are more than a class
-
-    generator: nn.Module
-    discriminator: nn.Module
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -113,37 +103,24 @@ class GAN(LightningModule, metaclass=_Assembled):
         channels_last: bool = False,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.automatic_optimization = False
+        super().__init__(optimizer, clip or {}, accumulate)
         loss, regularizer = dict(loss), dict(regularizer or {})
-        self.weights = _merged(loss.pop("weights", None), regularizer.pop("weights", None), weights)
+        self.weights = merged(loss.pop("weights", None), regularizer.pop("weights", None), weights)
         self.loss, self.regularizer = losses.create(**loss), regularizers.create(**regularizer)
         self.latent = Latent(**latent) if latent else None
-        self.optimizer_settings = optimizer
         self.n_critic, self.update, self.discriminator_update = n_critic, update, discriminator_update
         self.fresh_fake, self.generator_batch_factor = fresh_fake, generator_batch_factor
-        self.average = (
-            MovingAverage(ema_half_life, ema_decay) if ema_half_life or ema_decay is not None else None
-        )
-        self.clip, self.accumulate, self.batch_statistics, self.channels_last = (
-            clip or {},
-            accumulate,
-            batch_statistics,
-            channels_last,
-        )
+        averages = ema_half_life or ema_decay is not None
+        self.average = MovingAverage(ema_half_life, ema_decay) if averages else None
         self.instance_noise = schedules.create(instance_noise)
         self.augment = Augmentation(**augment) if augment else None
+        self.batch_statistics, self.channels_last = batch_statistics, channels_last
         self.seed = seed
-        self.iteration = self.samples_seen = self.generator_steps = self.critic_steps = (
-            0  # critic_steps: since G's last
-        )
-        self.observing = True  # the logger's callback says at which steps the figures are wanted
-        self.observations: Terms = {}
+        self.iteration = self.generator_steps = self.critic_steps = 0  # critic_steps: since G's last
         self.ema_generator: nn.Module | None = None
         self._judged: tuple[Judgement, Judgement] | None = None
         # within a turn: judgements by sample and batch, which are kept so that their ids stay theirs
         self._scored: dict[tuple[int, int], tuple[Tensor, Batch, Judgement]] | None = None
-        self._pending: tuple[Tensor, Player] | None = None  # flag of the last step, read one step later
         self.register_buffer("discriminator_loss_moments", torch.zeros(2))
 
     # ---- what a variant says ----------------------------------------------------------------------------------------
@@ -237,9 +214,8 @@ class GAN(LightningModule, metaclass=_Assembled):
     def judge(self, batch: Batch, fake: Tensor) -> tuple[Judgement, Judgement]:
         """D's judgements of the batch's real samples and of `fake`: apart, or as one batch where the rules say so."""
         if self.discriminator_update == "concatenated":
-            both = {key: torch.cat([value, value]) for key, value in batch.items()}
-            judgement = self.score(torch.cat([batch["real"], fake]), both)
-            self._judged = _halves(judgement)
+            judgement = self.score(torch.cat([batch["real"], fake]), repeated(batch, 2))
+            self._judged = halves(judgement)
         else:
             self._judged = self.score(batch["real"], batch), self.score(fake, batch)
         return self._judged
@@ -250,7 +226,7 @@ class GAN(LightningModule, metaclass=_Assembled):
         """One batch for D; G plays after every n_critic-th."""
         self.raise_if_not_finite()
         chance.begin_step(self.seed, self.iteration, rank(), world_size(), self.device)
-        self._set_rates()
+        self._set_rates(stale=self.advance(self.samples_seen))
         batch = self._complete_batch(batch)
         samples = len(batch["real"]) * world_size()
         self.observations = {}
@@ -280,24 +256,24 @@ class GAN(LightningModule, metaclass=_Assembled):
 
     def _generator_first(self, batch: Batch, generator_plays: bool, samples: int) -> None:
         """D then sees the fakes that G was just judged by, or, where each has its own, those of the new G."""
-        if generator_plays and self._shares_fake:
-            fakes = self._fakes(batch, with_graph=True)
-            self._play_generator(batch, fakes, samples)
-            self._play_discriminator(batch, fakes)
-            return
+        shares = generator_plays and self._shares_fake
+        same = generator_plays and not self.fresh_fake
+        before = self._fakes(batch, with_graph=shares) if same else None
         if generator_plays:
-            self._play_generator(batch, None, samples)
-        self._play_discriminator(batch, self._fakes(batch, with_graph=False))
+            self._play_generator(batch, before if shares else None, samples)
+        self._play_discriminator(batch, before or self._fakes(batch, with_graph=False))
 
     def _simultaneous(self, batch: Batch, generator_plays: bool, samples: int) -> None:
         """Both gradients at the same parameters, from one forward of G and one of D on each batch; then both steps."""
         if not generator_plays:
             self._play_discriminator(batch, self._fakes(batch, with_graph=False))
             return
-        totals: dict[Player, Tensor] = {}
+        totals = {player: torch.zeros((), device=self.device) for player in reversed(PLAYERS)}
         for player in PLAYERS:
             self._zero(player)
-        for part, fake in zip(self._micro_batches(batch), self._fakes(batch, with_graph=True), strict=True):
+        for part, fake in zip(
+            in_parts(batch, self.accumulate), self._fakes(batch, with_graph=True), strict=True
+        ):
             self._scored = {}
             game: dict[Player, Terms] = {
                 "discriminator": self._discriminator_terms(part, fake),
@@ -305,8 +281,9 @@ class GAN(LightningModule, metaclass=_Assembled):
             }
             self._scored = None
             for player in reversed(PLAYERS):
-                totals[player] = self._total(player, game[player])
-                self._backward(player, totals[player], retain_graph=player == "discriminator")
+                total = self._total(player, game[player])
+                self._backward(player, total, retain_graph=player == "discriminator")
+                totals[player] = totals[player] + total.detach() / self.accumulate
         ready = {player: self._ready(player, total) for player, total in totals.items()}
         for player, (finite, _) in ready.items():
             self._step(player, finite)
@@ -326,12 +303,12 @@ class GAN(LightningModule, metaclass=_Assembled):
 
     def _play_generator(self, batch: Batch, fakes: list[Tensor] | None, samples: int) -> None:
         if self.generator_batch_factor > 1:
-            batch = {key: torch.cat([value] * self.generator_batch_factor) for key, value in batch.items()}
+            batch = repeated(batch, self.generator_batch_factor)
         if self.latent and self.fresh_fake:
             batch = {**batch, "latent": self.latent.draw(len(batch["real"]), self.device)}
-        with _frozen(self.discriminator):
+        with frozen(self.discriminator):
             self._turn("generator", batch, fakes)
-        self._after_generator(samples, self._pending[0] if self._pending else None)
+        self._after_generator(samples, self._flag.unread)
 
     def _turn(
         self, player: Player, batch: Batch, fakes: list[Tensor] | None, only: str = "", leave_out: str = ""
@@ -339,7 +316,7 @@ class GAN(LightningModule, metaclass=_Assembled):
         """One optimiser step of one player; returns its total, averaged over ranks."""
         self._zero(player)
         total = torch.zeros((), device=self.device)
-        for index, part in enumerate(self._micro_batches(batch)):
+        for index, part in enumerate(in_parts(batch, self.accumulate)):
             fake = fakes[index] if fakes is not None else self.generate(part)
             self._scored = {}
             terms = (
@@ -361,13 +338,12 @@ class GAN(LightningModule, metaclass=_Assembled):
         terms = self.discriminator_terms(batch, fake)
         if self.regularizer.term_names:
             real_logits = self._judged[0].logits if self._judged else ()
-            with torch.autocast(self.device.type, enabled=False), _eager(self.discriminator):
+            with torch.autocast(self.device.type, enabled=False), eager(self.discriminator):
                 exact = {
                     key: value.float() if value.is_floating_point() else value for key, value in batch.items()
                 }
-                scale = (
-                    self.magnification()
-                )  # scaled by it, a sample is as far from others as the pictures they stand for
+                # scaled by it, a sample is as far from others as the pictures they stand for
+                scale = self.magnification()
                 terms |= self.regularizer.terms(
                     lambda x: self.discriminate(x / scale if scale != 1 else x, exact).logits,
                     exact["real"] * scale,
@@ -375,12 +351,12 @@ class GAN(LightningModule, metaclass=_Assembled):
                     real_logits,
                 )
         if self.observing and self._judged:
-            self._observe_judgements(*self._judged)
+            self.observations |= logit_figures(*self._judged)
         return terms
 
     def _fakes(self, batch: Batch, with_graph: bool) -> list[Tensor]:
         with torch.set_grad_enabled(with_graph):
-            fakes = [self.generate(part) for part in self._micro_batches(batch)]
+            fakes = [self.generate(part) for part in in_parts(batch, self.accumulate)]
         if not with_graph:
             torch.clear_autocast_cache()  # casts made without grad would be found again by the next forward
         return fakes
@@ -391,18 +367,9 @@ class GAN(LightningModule, metaclass=_Assembled):
         return not self.fresh_fake and self.accumulate == 1
 
     def _total(self, player: Player, terms: Terms, only: str = "", leave_out: str = "") -> Tensor:
-        weights = self.weights[player]
-        if terms.keys() != weights.keys():
-            raise ConfigError(
-                f"{player}: terms {_listed(terms)} and weights {_listed(weights)} must have the same names; "
-                f"without a weight: {_listed(terms.keys() - weights.keys())}; "
-                f"without a term: {_listed(weights.keys() - terms.keys())}"
-            )
+        total = weighted_sum(player, terms, self.weights[player], only, leave_out)
         if self.observing:
             self.observations |= {f"{player}/{name}": term.detach() for name, term in terms.items()}
-        counted = [name for name in terms if name != leave_out and only in ("", name)]
-        total = torch.stack([weights[name] * terms[name] for name in counted]).sum()
-        if self.observing:
             self.observations[f"{player}/total"] = total.detach()
         return total
 
@@ -418,121 +385,6 @@ class GAN(LightningModule, metaclass=_Assembled):
         if self.latent:
             batch = {**batch, "latent": self.latent.draw(len(batch["real"]), self.device)}
         return batch
-
-    def _micro_batches(self, batch: Batch) -> list[Batch]:
-        if self.accumulate == 1:
-            return [batch]
-        chunks = {key: value.chunk(self.accumulate) for key, value in batch.items()}
-        return [{key: parts[i] for key, parts in chunks.items()} for i in range(self.accumulate)]
-
-    # ---- optimisation -----------------------------------------------------------------------------------------------
-
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        return [
-            optimizers.create(
-                [p for p in getattr(self, player).parameters() if p.requires_grad],
-                **self.optimizer_settings[player],
-            )
-            for player in PLAYERS
-        ]
-
-    def _parameters_of(self, player: Player) -> list[nn.Parameter]:
-        return [p for group in self._optimizer(player).param_groups for p in group["params"]]
-
-    def _optimizer(self, player: Player) -> torch.optim.Optimizer:
-        both = cast(list[torch.optim.Optimizer], self.optimizers(use_pl_optimizer=False))
-        return both[player == "discriminator"]
-
-    @property
-    def _scaler(self) -> torch.amp.GradScaler | None:
-        return getattr(self.trainer.precision_plugin, "scaler", None)
-
-    def _set_rates(self) -> None:
-        stale = self.advance(self.samples_seen)
-        for player in PLAYERS:
-            optimizer = self._optimizer(player)
-            if stale:
-                optimizer.state.clear()
-            if player not in self._rates:
-                self._rates[player] = optimizers.rates(self.optimizer_settings[player])
-            optimizers.set_rates(optimizer, self._rates[player], self.samples_seen)
-
-    def _zero(self, player: Player) -> None:
-        self._optimizer(player).zero_grad(set_to_none=True)
-
-    def _backward(self, player: Player, total: Tensor, retain_graph: bool = False) -> None:
-        scaler = self._scaler
-        loss = total / self.accumulate
-        (scaler.scale(loss) if scaler else loss).backward(
-            inputs=self._parameters_of(player), retain_graph=retain_graph
-        )
-
-    def _ready(self, player: Player, total: Tensor) -> tuple[Tensor, Tensor]:
-        """Averages gradients and total over ranks, unscales, measures and clips; returns (true where all is finite, total)."""
-        optimizer = self._optimizer(player)
-        gradients = [p.grad for p in self._parameters_of(player) if p.grad is not None]
-        total = total.detach().clone()
-        average_([*gradients, total])
-        if scaler := self._scaler:
-            scaler.unscale_(optimizer)
-        norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
-        if self.observing:
-            self.observations[f"{player}/gradient_norm"] = norm.detach()
-        if player in self.clip:
-            torch._foreach_mul_(gradients, (self.clip[player] / (norm + 1e-6)).clamp(max=1.0))
-        # under fp16 the scaler itself skips steps whose gradients overflowed, and lowers its scale
-        finite = torch.isfinite(total) if self._scaler else torch.isfinite(total) & torch.isfinite(norm)
-        return finite, total
-
-    def _step(self, player: Player, finite: Tensor) -> None:
-        """Steps where the flag says finite. The host reads the flag at once on the CPU and one step later on a GPU."""
-        optimizer = self._optimizer(player)
-        self._note(finite, player)
-        if finite.device.type == "cpu" or not optimizer.defaults.get("fused"):
-            self.raise_if_not_finite()
-        if scaler := self._scaler:
-            scaler.step(optimizer)
-        else:
-            if finite.device.type != "cpu" and optimizer.defaults.get("fused"):
-                optimizer.found_inf, optimizer.grad_scale = (~finite).float(), None  # type: ignore[attr-defined]
-            optimizer.step()
-        torch.clear_autocast_cache()  # holds casts of the weights as they were
-        if player == "generator":  # Lightning's global_step counts G's steps alone
-            counted = cast(list[Any], self.optimizers())[0]
-            counted._on_before_step()
-            counted._on_after_step()
-
-    def _note(self, finite: Tensor, player: Player) -> None:
-        if self._pending is None:
-            self._pending = finite, player
-        else:
-            self._pending = finite & self._pending[0], player
-
-    def raise_if_not_finite(self) -> None:
-        """Reads the last step's flag; NonFinite names player, samples seen and the first tensor that is not finite."""
-        if self._pending is None:
-            return
-        finite, _ = self._pending
-        self._pending = None
-        if not bool(finite):
-            raise NonFinite(self._diagnosis())
-
-    def _diagnosis(self) -> str:
-        terms = [
-            name for name, value in self.observations.items() if not torch.isfinite(torch.as_tensor(value))
-        ]
-        gradients = [
-            name
-            for name, p in self.named_parameters()
-            if p.grad is not None and not torch.isfinite(p.grad).all()
-        ]
-        culprit = (terms or gradients or ["a total"])[0]
-        player = culprit.split("/")[0].split(".")[0]
-        return (
-            f"{player}: {culprit} is not finite after {self.samples_seen} samples ({len(gradients)} gradient tensors, first "
-            f"{gradients[0] if gradients else 'none'}); stopped before the update, all parameters are as they were. "
-            f"Lower the learning rate, add a regulariser (regularizer=r1_r2) or use trainer.precision=32-true"
-        )
 
     def _after_discriminator(self, total: Tensor) -> None:
         self.regularizer.after_step(self.discriminator)
@@ -555,38 +407,16 @@ class GAN(LightningModule, metaclass=_Assembled):
 
     # ---- figures ----------------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
-    def _observe_judgements(self, real: Judgement, fake: Judgement) -> None:
-        for name, judgement, sign in (("real", real, 1), ("fake", fake, -1)):
-            logits = judgement.logits
-            scales = logits if isinstance(logits, tuple) else (logits,)
-            self.observations[f"discriminator/logit_{name}"] = torch.stack([s.mean() for s in scales]).mean()
-            self.observations[f"discriminator/accuracy_{name}"] = torch.stack(
-                [(sign * s > 0).float().mean() for s in scales]
-            ).mean()
-
     def figures(self) -> dict[str, float]:
         """The last step's figures, averaged over ranks; the one place where the host waits for the device."""
-        names = sorted(self.observations)
-        values = (
-            torch.stack([self.observations[name].float().reshape(()) for name in names])
-            if names
-            else torch.zeros(0)
-        )
-        average_([values])
-        found = dict(zip(names, values.tolist(), strict=True))
+        observed = self._observed()
         mean, square = cast(Tensor, self.discriminator_loss_moments).tolist()
-        found["discriminator/loss_variance"] = max(square - mean**2, 0.0)
-        for player in PLAYERS:
-            found[f"{player}/learning_rate"] = float(self._optimizer(player).param_groups[0]["lr"])
-        if scaler := self._scaler:
-            found["loss_scale"] = scaler.get_scale()
-        return found | self.extra_figures()
+        variance = {"discriminator/loss_variance": max(square - mean**2, 0.0)}
+        return observed | variance | self._rates_now() | self.extra_figures()
 
     # ---- assembly and state -----------------------------------------------------------------------------------------
 
     def _assemble(self) -> None:
-        self._rates: dict[Player, dict[str, schedules.Schedule]] = {}
         for player in PLAYERS:
             if not isinstance(getattr(self, player, None), nn.Module):
                 raise TypeError(f"{type(self).__name__}.__init__ must set self.{player} to an nn.Module")
@@ -595,39 +425,14 @@ class GAN(LightningModule, metaclass=_Assembled):
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.average:
             self.ema_generator = MovingAverage.copy_of(self.generator)
-        self._refuse_what_cannot_be_right()
-
-    def _refuse_what_cannot_be_right(self) -> None:
-        layers = list(self.discriminator.modules())
-        batch_norms = [
-            m
-            for m in layers
-            if isinstance(m, nn.modules.batchnorm._BatchNorm)
-            and not isinstance(m, nn.modules.instancenorm._InstanceNorm)
-        ]
-        if self.regularizer.per_sample and batch_norms:
-            raise ConfigError(
-                "a penalty on each sample's gradient cannot be right on a discriminator with batch norm, which mixes the "
-                "samples (Gulrajani et al. 2017, sec. 4): set model.discriminator.norm to none, layer or instance, or regularizer=none"
-            )
-        if isinstance(layers[-1], nn.Sigmoid):
-            raise ConfigError("the discriminator ends in a sigmoid, but losses take logits: drop the sigmoid")
-        if self.loss.needs_lipschitz and not self.regularizer.bounds_critic:
-            raise ConfigError(
-                "loss=wasserstein on a critic that nothing bounds has no minimum: add regularizer=gradient_penalty, "
-                "weight_clipping or spectral_norm"
-            )
-        if self.loss.needs_real and self.discriminator_update == "separate":
-            raise ConfigError(
-                "a relativistic loss scores real and fake together: set model.discriminator_update to joint or concatenated"
-            )
-        if self.generator_batch_factor > 1 and (
-            not self.fresh_fake or self.loss.needs_real or self.update == "simultaneous"
-        ):
-            raise ConfigError(
-                "model.generator_batch_factor > 1 needs model.fresh_fake=true, an update that is not simultaneous and a loss "
-                "that is not relativistic: G's batch has no real partner for each fake"
-            )
+        refusals.check_discriminator(self.discriminator, self.loss, self.regularizer)
+        refusals.check_turns(
+            self.loss,
+            update=self.update,
+            discriminator_update=self.discriminator_update,
+            fresh_fake=self.fresh_fake,
+            generator_batch_factor=self.generator_batch_factor,
+        )
 
     def get_extra_state(self) -> dict[str, int]:
         return {
@@ -648,19 +453,12 @@ class GAN(LightningModule, metaclass=_Assembled):
         """Within it, `generator` is the averaged one where there is one, in evaluation mode, without gradients."""
         live = self.generator
         self.generator = self.ema_generator if self.ema_generator is not None else live
-        was_training = self.generator.training
-        before = [
-            buffer.clone() for buffer in self.generator.buffers()
-        ]  # batch statistics would move running ones
-        self.generator.train(self.batch_statistics)
-        self.advance(self.samples_seen)
         try:
-            with torch.no_grad():
-                yield
+            with sampling.undisturbed(self.generator, self.batch_statistics):
+                self.advance(self.samples_seen)
+                with torch.no_grad():
+                    yield
         finally:
-            for buffer, value in zip(self.generator.buffers(), before, strict=True):
-                buffer.data.copy_(value)
-            self.generator.train(was_training)
             self.generator = live
 
     def sample(
@@ -683,116 +481,19 @@ class GAN(LightningModule, metaclass=_Assembled):
             raise ConfigError(f"n must be at least 1, got {n}")
         if self.conditioned_on and inputs is None and isinstance(condition, Tensor):
             inputs, condition = {"condition": condition}, None
-        given = self._inputs(n, inputs)
+        given = sampling.given(self.conditioned_on, inputs, n, type(self).__name__)
         batch = self.sample_batch(n, seed, condition, latent)
         parts = []
         with torch.random.fork_rng(devices=[]), self.averaged():
             chance.seed_default(chance.mix(seed, "sample"), self.device)
             for i in range(0, n, chunk):
-                own, from_data = (
-                    {key: value[i : min(i + chunk, n)].to(self.device) for key, value in some.items()}
-                    for some in (batch, given)
-                )
-                made = self.generate((self.prepare_batch(from_data) if from_data else {}) | own)
-                made = self.outcome(made)
+                own, from_data = (rows(some, i, min(i + chunk, n), self.device) for some in (batch, given))
+                made = self.outcome(self.generate((self.prepare_batch(from_data) if from_data else {}) | own))
                 parts.append((made.float() if made.is_floating_point() else made).cpu())
         return torch.cat(parts)
-
-    def _inputs(self, n: int, inputs: Batch | None) -> Batch:
-        """The keys of `inputs` that G needs; refused where one is missing or has fewer than n entries."""
-        lacking = [key for key in self.conditioned_on if key not in (inputs or {})]
-        if lacking:
-            raise ConfigError(
-                f"{type(self).__name__} makes its samples from {_listed(self.conditioned_on)}, and {_listed(lacking)} did not come; "
-                f"give inputs={{{', '.join(f'{key!r}: ...' for key in self.conditioned_on)}}}, such as data.held_out_batch(n)"
-            )
-        given = {key: (inputs or {})[key] for key in self.conditioned_on}
-        for key, value in given.items():
-            if len(value) < n:
-                raise ConfigError(f"{key} has {len(value)} entries for {n} samples; give one for each")
-        return given
 
     def sample_batch(
         self, n: int, seed: int, condition: Tensor | int | list[int] | None, latent: Tensor | None
     ) -> Batch:
         """What `generate` needs for n samples: latents of the seed, conditions as asked."""
-        batch: Batch = {}
-        if self.latent:
-            batch["latent"] = self.latent.fixed(n, seed) if latent is None else latent
-        classes = getattr(self, "classes", 0)
-        if condition is None and classes:
-            condition = torch.arange(n) % classes
-        if condition is not None:
-            chosen = torch.as_tensor(condition)
-            batch["condition"] = chosen.expand(n) if chosen.dim() == 0 else chosen
-            if classes and not bool(((batch["condition"] >= 0) & (batch["condition"] < classes)).all()):
-                raise ConfigError(f"condition must be classes 0 ... {classes - 1}, got {condition}")
-        for key, value in batch.items():
-            if len(value) != n:
-                raise ConfigError(f"{key} has {len(value)} entries for {n} samples; give one for each")
-        return batch
-
-
-def feature_matching(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
-    """|| E f(real) - E f(fake) ||^2 of D's last features (Salimans et al. 2016, sec. 3.1)."""
-    if not real:
-        raise ConfigError(
-            "weights.generator.feature_matching came, but this discriminator returns no features; drop the weight"
-        )
-    return (real[-1].detach().float().mean(0) - fake[-1].float().mean(0)).square().sum()
-
-
-@contextmanager
-def _frozen(network: nn.Module) -> Iterator[None]:
-    """The opponent: no gradients for its weights, and nothing kept in memory to make them."""
-    trained = [p for p in network.parameters() if p.requires_grad]
-    for parameter in trained:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)
-
-
-@contextmanager
-def _eager(network: nn.Module) -> Iterator[None]:
-    """Compiled modules run as written within it: compiled graphs have no double backward."""
-    compiled = [
-        (module, module._compiled_call_impl)
-        for module in network.modules()
-        if module._compiled_call_impl is not None
-    ]
-    for module, _ in compiled:
-        module._compiled_call_impl = None
-    try:
-        yield
-    finally:
-        for module, call in compiled:
-            module._compiled_call_impl = call
-
-
-def _halves(judgement: Judgement) -> tuple[Judgement, Judgement]:
-    def half(index: int) -> Judgement:
-        def part(value: Tensor) -> Tensor:
-            return value.chunk(2)[index]
-
-        logits = judgement.logits
-        return Judgement(
-            tuple(map(part, logits)) if isinstance(logits, tuple) else part(logits),
-            tuple(map(part, judgement.features)),
-        )
-
-    return half(0), half(1)
-
-
-def _merged(*layers: dict[Player, dict[str, float]] | None) -> dict[Player, dict[str, float]]:
-    merged: dict[Player, dict[str, float]] = {"generator": {}, "discriminator": {}}
-    for layer in layers:
-        for player, weights in (layer or {}).items():
-            merged[player] |= weights
-    return merged
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(sorted(names)) or "none"
+        return sampling.asked(self.latent, getattr(self, "classes", 0), n, seed, condition, latent)

@@ -231,6 +231,15 @@ class Relativistic(Loss):
         return self.score(better - mean_worse).mean() + self.score(mean_better - worse).mean()
 
 
+def feature_matching(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
+    """|| E f(real) - E f(fake) ||^2 of D's last features (Salimans et al. 2016, sec. 3.1); no gradient goes to f(real)."""
+    if not real:
+        raise ConfigError(
+            "weights.generator.feature_matching came, but this discriminator returns no features; drop the weight"
+        )
+    return (real[-1].detach().float().mean(0) - fake[-1].float().mean(0)).square().sum()
+
+
 _SIMPLE: dict[str, type[Loss]] = {
     "non_saturating": NonSaturating,
     "minimax": Minimax,

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gan_zoo.command import command
+from gan_zoo.views import OF_CAPTIONS, View, Walk
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from gan_zoo.gan import GAN
-
-View = Literal[
-    "grid",
-    "interpolation",
-    "arithmetic",
-    "classes",
-    "nearest",
-    "video",
-    "captions",
-    "caption_arithmetic",
-    "style",
-]
-Walk = Literal["spherical", "straight", "walk"]
 
 
 @command
@@ -85,44 +73,32 @@ def main(
     from gan_zoo import media
     from gan_zoo.loading import load, modality_of
     from gan_zoo.truncation import truncated
+    from gan_zoo.views import items
 
-    gan = load(run, device=device)
-    folder = Path(run) if Path(run).is_dir() else Path(run).parent
-    target = Path(output) if output else folder / "generated" / f"{view}-{seed}"
-    _refuse_view(view, modality_of(run))
+    gan, modality, place = load(run, device=device), modality_of(run), Path(run)
+    _refuse(view, modality)
     with truncated(gan, truncation) if truncation is not None else nullcontext():
-        if caption is not None or view in ("captions", "caption_arithmetic", "style"):
+        if caption is not None or view in OF_CAPTIONS:
             said = [text for text in (caption, other) if text is not None]
-            written = _captioned(
-                gan, Path(run), view, said, output, n=n, seed=seed, steps=steps, style=style,
+            written = _strip(
+                gan, place, view, said, output, n=n, seed=seed, steps=steps, style=style,
                 style_steps=style_steps, encoder=encoder,
             )  # fmt: skip
         elif view == "video":
-            target = target if output else target.with_suffix(".gif")
-            written = _film(gan, target, n or 64, seed, path, seconds, fps, condition)
+            written = _film(gan, place, n or 64, seed, path, seconds, fps, condition, output)
         else:
-            samples, columns = _drawn(
-                gan,
-                Path(run),
-                view,
-                n or 64,
-                seed,
-                condition,
-                path,
-                steps,
-                plus or [],
-                minus or [],
-                neighbours,
-            )
-            modality = modality_of(run)
-            beside = _beside(gan, Path(run), n or 64) if view == "grid" and modality == "pair" else {}
-            stem = target.with_suffix("") if output else target
+            samples, columns = _sheet(
+                gan, place, view, n or 64, seed, condition, path=path, steps=steps, plus=plus or [],
+                minus=minus or [], neighbours=neighbours,
+            )  # fmt: skip
+            beside = items.beside(gan, place, len(samples)) if view == "grid" and modality == "pair" else {}
+            stem = Path(output).with_suffix("") if output else _target(place, view, seed)
             written = media.save(stem, gan.readable(samples), modality, columns=columns, **beside)
     print(written)
     return written
 
 
-def _refuse_view(view: View, modality: str) -> None:
+def _refuse(view: View, modality: str) -> None:
     from gan_zoo.schema import ConfigError
 
     if modality == "text" and view in ("nearest", "video"):
@@ -131,155 +107,78 @@ def _refuse_view(view: View, modality: str) -> None:
         )
 
 
-def _captioned(
-    gan: GAN, run: Path, view: str, captions: list[str], output: str | None, **options: Any
+def _target(run: Path, name: str, seed: int) -> Path:
+    """Where a view is written unless `output` says, without its suffix: beside the run's other files."""
+    folder = run if run.is_dir() else run.parent
+    return folder / "generated" / f"{name}-{seed}"
+
+
+def _strip(
+    gan: GAN, run: Path, view: View, captions: list[str], output: str | None, *, n: int | None, **options: Any
 ) -> Path:
     """Writes the labelled strip of a text-to-image model."""
-    from gan_zoo import caption_views, media
+    from gan_zoo import media
     from gan_zoo.schema import ConfigError
+    from gan_zoo.views.captions import drawn
 
     if not captions:
         raise ConfigError(f'view={view} needs a caption; give caption="a flower with six yellow petals"')
-    options["n"] = options["n"] or (8 if view == "grid" else 3)
-    picture = caption_views.drawn(gan, run, view, captions, **options)
-    folder = run if run.is_dir() else run.parent
+    picture = drawn(gan, run, view, captions, n=n or (8 if view == "grid" else 3), **options)
     name = "caption" if view == "grid" else view
-    target = Path(output) if output else folder / "generated" / f"{name}-{options['seed']}.png"
-    media.publish(target.with_suffix(".png"), media.png(picture))
-    return target.with_suffix(".png")
+    target = (Path(output) if output else _target(run, name, options["seed"])).with_suffix(".png")
+    media.publish(target, media.png(picture))
+    return target
 
 
 def _film(
-    gan: GAN, target: Path, n: int, seed: int, path: Walk, seconds: float, fps: int, condition: Any
+    gan: GAN,
+    run: Path,
+    n: int,
+    seed: int,
+    path: Walk,
+    seconds: float,
+    fps: int,
+    condition: Any,
+    output: str | None,
 ) -> Path:
-    from gan_zoo import video
+    from gan_zoo import media
+    from gan_zoo.views import latents, walks
 
-    frames = max(2, round(seconds * fps))
-    latents = video.path_of(_latent(gan), n, frames, seed, path, fps)
-    return video.write(video.pictures(gan, latents, seed, condition), target, fps)
+    target = Path(output) if output else _target(run, "video", seed).with_suffix(".gif")
+    walked = walks.path_of(latents.latent_of(gan), n, max(2, round(seconds * fps)), seed, path, fps)
+    return media.write_film(walks.pictures(gan, walked, seed, condition), target, fps)
 
 
-def _drawn(
+def _sheet(
     gan: GAN,
     run: Path,
     view: View,
     n: int,
     seed: int,
     condition: Any,
-    path: str,
+    *,
+    path: Walk,
     steps: int,
     plus: list[list[int]],
     minus: list[list[int]],
     neighbours: int,
 ) -> tuple[Tensor, int | None]:
+    """The samples of a view, and how many of them make a row."""
     from gan_zoo.schema import ConfigError
+    from gan_zoo.views import items, latents
 
     if path == "walk":
         raise ConfigError(f"path=walk is for view=video, view={view} came; use path=spherical")
     if view == "interpolation":
-        return interpolation(gan, n, seed, path, steps, condition), steps
+        return latents.interpolation(gan, n, seed, path, steps, condition), steps
     if view == "arithmetic":
-        return arithmetic(gan, seed, plus, minus, condition), len(plus) + len(minus) + 1
+        return latents.arithmetic(gan, seed, plus, minus, condition), len(plus) + len(minus) + 1
     if view == "classes":
-        return classes(gan, n, seed), n
+        return latents.classes(gan, n, seed), n
     if view == "nearest":
-        return nearest(gan, run, n, seed, neighbours, condition), neighbours + 1
-    return _made(gan, run, n, seed, condition), None
-
-
-def interpolation(
-    gan: GAN, rows: int, seed: int, path: str = "spherical", steps: int = 9, condition: Any = None
-) -> Tensor:
-    """[rows * steps, ...]: row i walks from latent i to latent i + 1."""
-    import torch
-
-    from gan_zoo.latent import spherical, straight
-
-    ends = _latent(gan).fixed(rows + 1, seed)
-    walk = spherical if path == "spherical" else straight
-    share = torch.linspace(0, 1, steps)
-    latent = torch.cat([walk(ends[i], ends[i + 1], share) for i in range(rows)])
-    if isinstance(condition, int) or condition is None:
-        condition = (
-            condition or 0 if getattr(gan, "classes", 0) else None
-        )  # one class along a walk, not all in turn
-    return gan.sample(len(latent), seed=seed, latent=latent, condition=condition)
-
-
-def arithmetic(
-    gan: GAN, seed: int, plus: list[list[int]], minus: list[list[int]], condition: Any = None
-) -> Tensor:
-    """The mean latent of each list, as a picture, and last their sum, added and subtracted (Radford et al. 2015, sec. 6.3.2)."""
-    import torch
-
-    from gan_zoo.schema import ConfigError
-
-    if not plus or not all([*plus, *minus]):
-        raise ConfigError(
-            "arithmetic needs lists of latent numbers, such as plus=[[0,3,5],[7,8]] minus=[[1,2]]; look at view=grid for them"
-        )
-    z = _latent(gan).fixed(max(i for chosen in [*plus, *minus] for i in chosen) + 1, seed)
-    means = torch.stack([z[chosen].mean(0) for chosen in [*plus, *minus]])
-    signs = torch.tensor([1.0] * len(plus) + [-1.0] * len(minus)).view(-1, *[1] * (means.dim() - 1))
-    latent = torch.cat([means, (signs * means).sum(0, keepdim=True)])
-    return gan.sample(len(latent), seed=seed, latent=latent, condition=condition)
-
-
-def classes(gan: GAN, columns: int, seed: int) -> Tensor:
-    """[classes * columns, ...]: one row for each class, the same latents in every row."""
-    import torch
-
-    from gan_zoo.schema import ConfigError
-
-    number = getattr(gan, "classes", 0)
-    if not number:
-        raise ConfigError(
-            "view=classes came, but this model is not conditional; train one with model=cgan, or use view=grid"
-        )
-    latent = _latent(gan).fixed(columns, seed)
-    latent = latent.repeat(number, *[1] * (latent.dim() - 1))
-    return gan.sample(
-        len(latent), seed=seed, latent=latent, condition=torch.arange(number).repeat_interleave(columns)
-    )
-
-
-def nearest(gan: GAN, run: Path, n: int, seed: int, neighbours: int, condition: Any = None) -> Tensor:
-    """[n * (neighbours + 1), ...]: each sample, then the training pictures nearest to it in Euclidean distance of pixels."""
-    import torch
-
-    from gan_zoo.metrics.duplicates import nearest_training
-    from gan_zoo.run import data_of, real_samples
-
-    samples = _made(gan, run, n, seed, condition)
-    data = data_of(run)
-    real = real_samples(gan, data.train_set(), data.resolution)
-    order, _ = nearest_training(samples.flatten(1), real.flatten(1), k=min(neighbours, len(real)))
-    return torch.cat([torch.cat([samples[i : i + 1], real[order[i]]]) for i in range(n)])
-
-
-def _made(gan: GAN, run: Path, n: int, seed: int, condition: Any) -> Tensor:
-    """n samples; of a model that is conditioned on more than a class, made from the run's held-out items."""
-    from gan_zoo.run import data_of
-
-    inputs = data_of(run).held_out_batch(n) if gan.conditioned_on else None
-    return gan.sample(n, seed=seed, condition=condition, inputs=inputs)
-
-
-def _beside(gan: GAN, run: Path, n: int) -> dict[str, Any]:
-    """What the samples of `_made` were made from, and the true pictures."""
-    from gan_zoo.run import data_of
-
-    inputs = data_of(run).held_out_batch(n)
-    prepared = gan.prepare_batch({key: value.to(gan.device) for key, value in inputs.items()})
-    return {"inputs": inputs, "real": prepared["real"].float().cpu()}
-
-
-def _latent(gan: GAN) -> Any:
-    from gan_zoo.schema import ConfigError
-
-    if gan.latent is None:
-        raise ConfigError(f"{type(gan).__name__} has no latent; only view=grid and view=nearest fit it")
-    return gan.latent
+        samples = items.nearest(gan, run, n, seed, neighbours, condition)
+        return samples, len(samples) // n
+    return items.made(gan, run, n, seed, condition), None
 
 
 if __name__ == "__main__":

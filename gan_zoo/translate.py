@@ -233,9 +233,9 @@ def _write(made: Tensor, target: Path) -> Path:
 
 
 def _compare(made: Tensor, inputs: dict[str, Tensor], target: Path) -> None:
-    from gan_zoo import media, pair_view
+    from gan_zoo import media
 
-    cells, _ = pair_view.in_rows(made, None, inputs)
+    cells, _ = media.pairs.in_rows(made, None, inputs)
     media.publish(target, media.png(media.grid(cells, columns=2, width=1)))
 
 

@@ -17,6 +17,8 @@ from gan_zoo.gan import GAN, Batch, Judgement
 SEPARATE = {"discriminator": {"real": 1.0, "fake": 1.0}, "generator": {"adversarial": 1.0}}
 JOINT = {"discriminator": {"adversarial": 1.0}, "generator": {"adversarial": 1.0}}
 ADAM = {"name": "adam", "lr": 1e-3, "betas": [0.5, 0.999]}
+SGD = {"name": "sgd", "lr": 0.1}
+BOTH_SGD = {"generator": SGD, "discriminator": SGD}
 
 
 class Points(GAN):

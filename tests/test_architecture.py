@@ -24,14 +24,11 @@ BOTTOM = (
     "chance",
     "latent",
     "optimizers",
+    "play",
     "checkpoint",
     "media",
-    "pair_view",
-    "caption_sheet",
-    "labelled",
     "vocabulary",
     "strategy",
-    "audio",
 )
 LEVELS = {**dict.fromkeys(BOTTOM, 0), "gan": 1, "models": 2, "data": 3, "metrics": 3, "callbacks": 3}
 ENTRY = 4  # every other file: what starts, composes, loads or writes a run

@@ -16,30 +16,54 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-DIGITS, COLOUR, FACES = (
+GREY, COLOUR, FACES = (
     "data=digits data.resolution=28",
     "data=stacked_digits",
     "data=avatars data.resolution=64",
 )
+SPEECH, LINES = "data=speech data.batch_size=4", "data=python_manual ~data.most"
+# A growing preset goes through all its sizes within the 300 steps, not its tens of thousands of samples a size.
+SMALL_GROWTH = "data=avatars data.resolution=32 model.schedule.stable=600 model.schedule.fade=600"
 TWINS = {
     "course_0": FACES,
-    "course_1": DIGITS,
-    "course_2a": DIGITS,
+    "course_1": GREY,
+    "course_2a": GREY,
     "course_2b": COLOUR,
-    "course_2c": DIGITS,
-    "course_4_mlp": DIGITS,
-    "course_4_dcgan": DIGITS,
+    "course_2c": GREY,
+    "course_4_mlp": GREY,
+    "course_4_dcgan": GREY,
     "book_3": COLOUR,
     "book_5_wgan": COLOUR,
     "book_5_wgan_gp": COLOUR,
-    "vanilla_paper": DIGITS,
-    "cgan_paper": DIGITS,
-    "cgan_dcgan": DIGITS,
-    "acgan": "data=digits",
+    "book_5_i2i": "",
+    "book_7": SMALL_GROWTH,
+    "book_8_char": LINES,
+    "book_8_word": LINES,
+    "book_9": "",
+    "book_10": SPEECH,
+    "vanilla_paper": GREY,
+    "cgan_paper": GREY,
+    "cgan_dcgan": GREY,
+    "acgan": "",
+    "dcgan_plain": "",
     "dcgan_port": FACES,
     "dcgan_paper": FACES,
     "wgan_gp_cifar10": COLOUR,
     "wgan_gp_toy": "",
+    "pggan_cifar10": SMALL_GROWTH,
+    "pggan_celeba": SMALL_GROWTH.replace("32", "128"),
+    "pggan_paper": SMALL_GROWTH.replace("32", "1024") + " data.size=64 data.held_out=16",
+    "pggan_conditional": "",
+    "pggan_lsgan": "",
+    "pix2pix_paper": "data=streets data.resolution=256",
+    "pix2pixhd_paper": "data=streets data.resolution=128 data.width=256",
+    "segan_paper": SPEECH,
+    "segan_plus_paper": SPEECH,
+    "segan_plus_modern": "",
+    "text_to_image_paper": "data=flowers model.text={source:captions,size:1024,encoder:{name:words}}",
+    "text_to_image_df_gan": "",
+    "char_lm_paper": "data=python_manual",
+    "text_grammar": "",
 }
 
 
@@ -94,23 +118,28 @@ def row(preset: str, twin: str, folder: Path) -> str:
     )
 
 
+def drawn(samples: Path) -> Image.Image | None:
+    """The last of a run's samples: its picture, or its first lines."""
+    pictures, texts = sorted(samples.glob("0*.png")), sorted(samples.glob("0*.txt"))
+    if pictures:
+        return Image.open(pictures[-1]).convert("RGB").resize((296, 296), Image.Resampling.BOX)
+    if not texts:
+        return None
+    page = Image.new("RGB", (296, 296), "white")
+    ImageDraw.Draw(page).text((2, 2), "\n".join(texts[-1].read_text().splitlines()[:20]), fill="black")
+    return page
+
+
 def sheet(folder: Path) -> None:
-    """The last grid of each preset, named, four in a row."""
-    tiles = []
-    for preset in TWINS:
-        pictures = sorted((folder / preset / "samples").glob("0*.png"))
-        if pictures:
-            tile = Image.new("RGB", (300, 322), "white")
-            tile.paste(
-                Image.open(pictures[-1]).convert("RGB").resize((296, 296), Image.Resampling.BOX), (2, 24)
-            )
-            ImageDraw.Draw(tile).text((6, 6), preset, fill="black")
-            tiles.append(tile)
-    if tiles:
-        page = Image.new("RGB", (4 * 300, -(-len(tiles) // 4) * 322), "white")
-        for index, tile in enumerate(tiles):
-            page.paste(tile, (index % 4 * 300, index // 4 * 322))
-        page.quantize(128).save(folder / "sheet.png", optimize=True)
+    """What each preset drew last, named, five in a row."""
+    made = {preset: page for preset in TWINS if (page := drawn(folder / preset / "samples"))}
+    whole = Image.new("RGB", (5 * 300, -(-len(made) // 5) * 322), "white")
+    for index, (preset, page) in enumerate(made.items()):
+        left, top = index % 5 * 300, index // 5 * 322
+        ImageDraw.Draw(whole).text((left + 6, top + 6), preset, fill="black")
+        whole.paste(page, (left + 2, top + 24))
+    if made:
+        whole.quantize(128).save(folder / "sheet.png", optimize=True)
 
 
 def main(arguments: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,17 +79,16 @@ def _panel(axes: Axes, table: Table, data: str, name: str) -> None:
 def samples(table: Table) -> bytes:
     """PNG: what the first finished seed of every cell draws; a row of panels for each data set."""
     columns = len(table.rows)
-    sheet = Figure(figsize=(1.9 * columns, 2.15 * len(table.data)), layout="constrained")
+    sheet = Figure(figsize=(1.9 * columns, 2.4 * len(table.data)), layout="constrained")
     panels = sheet.subplots(len(table.data), columns, squeeze=False)
     for line, data in zip(panels, table.data, strict=True):
         cells = [_first(table, data, row) for row in table.rows]
         half = _half(cells)
         for axes, row, (seed, content) in zip(line, table.rows, cells, strict=True):
             _show(axes, content, half)
-            label = table.grid.rows[row].label
-            axes.set_title(
-                f"{label}\n{data}, seed {seed}" if seed is not None else f"{label}\n{data}: none", fontsize=7
-            )
+            label = textwrap.fill(table.grid.rows[row].label, 22)
+            drawn = f"{data}, seed {seed}" if seed is not None else f"{data}: none"
+            axes.set_title(f"{label}\n{drawn}", fontsize=7)
     return _png(sheet)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gan_zoo.audio import RATE, Sound
+from gan_zoo.media.audio import RATE, Sound
 
 Damage = Callable[[Sound, np.random.Generator], Sound]
 

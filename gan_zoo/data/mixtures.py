@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_zoo import chance
-from gan_zoo.audio import Sound
 from gan_zoo.data.recordings import Samples, Sounds
+from gan_zoo.media.audio import Sound
 
 Random = np.random.Generator
 

@@ -15,8 +15,8 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
 from gan_zoo import chance
-from gan_zoo.audio import RATE, Sound
 from gan_zoo.data.voices import utterance, voice
+from gan_zoo.media.audio import RATE, Sound
 
 Random = np.random.Generator
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_zoo.audio import RATE, Sound
+from gan_zoo.media.audio import RATE, Sound
 from gan_zoo.schema import ConfigError, DataError
 
 log = logging.getLogger(__name__)

@@ -19,12 +19,12 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from gan_zoo import chance
-from gan_zoo.audio import RATE, Sound
 from gan_zoo.data import damage as damages
 from gan_zoo.data import noises, voices
 from gan_zoo.data.mixtures import Mixed, Pair, Pairs, Random, Recorded
 from gan_zoo.data.recordings import Recordings, Samples, listed, paired, to_16_bits
 from gan_zoo.data.stream import DataModule, Key
+from gan_zoo.media.audio import RATE, Sound
 from gan_zoo.schema import ConfigError, DataError
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
-from gan_zoo.audio import RATE, Sound
+from gan_zoo.media.audio import RATE, Sound
 
 LEVEL = -26.0  # dB of the active speech against full scale, the usual level of recorded speech (ITU-T P.56)
 ROOM = -70.0  # dB of the room behind the speaker, without which pauses would be digital silence

@@ -31,7 +31,7 @@ class Panel(NamedTuple):
 def panels(columns: Sequence[str]) -> list[Panel]:
     """Losses, gradients and accuracy of both players, then each figure measured during training."""
     found = [
-        Panel(f"{player.capitalize()} loss", media._terms_of(player, columns))
+        Panel(f"{player.capitalize()} loss", media.terms_of(player, columns))
         for player in ("generator", "discriminator")
     ]
     found.append(

@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from torch import Tensor
 
-from gan_zoo import media, pair_view
-from gan_zoo.caption_sheet import caption_sheet
+from gan_zoo import media
 from gan_zoo.metrics.distances import nearest
 from gan_zoo.metrics.duplicates import nearest_pairs, nearest_training
 from gan_zoo.metrics.fingerprints import empirical_cdf, unit_pixels
@@ -265,7 +264,7 @@ def pairs(subject: Subject) -> Figure:
     assert conditions is not None  # what fits, DRAWINGS says
     away = (subject.fake - subject.held_out.samples[: len(subject.fake)]).abs().mean((1, 2, 3))
     order = away.argsort()[torch.linspace(0, len(away) - 1, min(6, len(away))).round().long()]
-    given = pair_view.shown(conditions[order], (subject.fake.shape[-2], subject.fake.shape[-1]))
+    given = media.pairs.shown(conditions[order], (subject.fake.shape[-2], subject.fake.shape[-1]))
     rows: list[list[Tensor | None]] = []
     labels: list[list[str]] = []
     for index, picture in zip(order.tolist(), given, strict=True):
@@ -276,7 +275,7 @@ def pairs(subject: Subject) -> Figure:
             read = segmenter.read(subject.fake[index : index + 1])
             counted = truth != IGNORED
             right = float((read == truth)[counted].double().mean())
-            rows[-1].append(pair_view.shown(read)[0])
+            rows[-1].append(media.pairs.shown(read)[0])
             labels[-1].append(f"labels read back, {right:.0%} right")
         rows[-1].append(subject.held_out.samples[index])
         labels[-1].append("truth")
@@ -323,7 +322,7 @@ def captioned(subject: Subject) -> media.Picture:
     """Samples, the held-out pictures of the same captions, and the captions."""
     assert subject.told is not None  # what fits, DRAWINGS says
     n = min(SHEET, len(subject.fake))
-    return caption_sheet(
+    return media.caption_sheet(
         subject.fake[:n], subject.told.wanted("fake", n).captions, subject.held_out.samples[:n]
     )
 
@@ -331,7 +330,7 @@ def captioned(subject: Subject) -> media.Picture:
 def unseen(subject: Subject) -> media.Picture:
     """The same of pairs that were never trained on."""
     assert subject.told is not None
-    return caption_sheet(*subject.told.drawn_unseen(SHEET))
+    return media.caption_sheet(*subject.told.drawn_unseen(SHEET))
 
 
 DRAWINGS: dict[str, Drawing] = {

@@ -425,8 +425,8 @@ def _judge(directory: Path) -> str:
         return ""
     return (
         "<h2>Judge it yourself</h2><p>Half of these pictures are held-out real ones, half were generated; which is which is told at the "
-        "end. Answers are kept in this browser and can be saved as a file: put it into the run's <code>evaluation/</code> folder and write "
-        'the report again to see all scores together.</p><div class="judge card" id="judge-app"><p id="judge-status" class="soft"></p>'
+        "end. Answers are kept in this browser and can be saved as a file: put it into the run's <code>evaluation/</code> folder and call "
+        '<code>gan_zoo.evaluate</code> again to see all scores together.</p><div class="judge card" id="judge-app"><p id="judge-status" class="soft"></p>'
         '<div class="stage" id="judge-stage"></div><div class="row" id="judge-buttons" hidden><button id="say-real">Real (R)</button>'
         '<button id="say-fake">Generated (G)</button></div><p class="result" id="judge-result"></p><div class="row">'
         '<button id="judge-save">Save answers as a file</button><button id="judge-again">Start again</button></div></div>'

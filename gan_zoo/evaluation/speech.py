@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from gan_zoo import __version__, audio, media
+from gan_zoo import __version__, media
 from gan_zoo.data.damage import KINDS
 from gan_zoo.data.speech import Pair, SpeechData
 from gan_zoo.enhance import enhance
@@ -23,6 +23,7 @@ from gan_zoo.evaluation import record
 from gan_zoo.evaluation.report import write_report
 from gan_zoo.evaluation.speech_tables import tables
 from gan_zoo.gan import GAN
+from gan_zoo.media import audio
 from gan_zoo.metrics.denoisers import DENOISERS
 from gan_zoo.metrics.measures import Taken
 from gan_zoo.metrics.protocol import Figure, Interval, Protocol

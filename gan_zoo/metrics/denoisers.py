@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_zoo.audio import RATE
+from gan_zoo.media.audio import RATE
 
 Sound = NDArray[np.float32]
 Powers = NDArray[np.float64]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_zoo.audio import RATE
+from gan_zoo.media.audio import RATE
 from gan_zoo.schema import ConfigError
 
 Sound = NDArray[np.floating]

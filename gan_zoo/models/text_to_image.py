@@ -448,4 +448,9 @@ def _sentence(network: nn.Module, batch: Batch, prefix: str = "") -> Tensor:
             f"the batch has neither {prefix}sentence nor {prefix}tokens, only {', '.join(sorted(batch))}; take data with captions "
             f"(data=flowers), or set model.text.source=embedding where the data hold embeddings"
         )
+    if network.encoder is None:
+        raise ConfigError(
+            "model.text.source=embedding, but the data came with captions alone; give data.embeddings=FILE, made by "
+            "python -m gan_zoo.embed_captions, or set model.text.source=captions and a model.text.encoder"
+        )
     return sentences.encode(cast(nn.Module, network.encoder), batch[f"{prefix}tokens"].long())

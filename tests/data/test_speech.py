@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from gan_zoo.audio import RATE
 from gan_zoo.data import damage, noises, recordings, speech, voices
 from gan_zoo.data.speech import Mixed, MixedSpeech, ParallelSpeech, Synthetic, Windows, window_counts
+from gan_zoo.media.audio import RATE
 from gan_zoo.schema import ConfigError, DataError
 
 soundfile = pytest.importorskip("soundfile")

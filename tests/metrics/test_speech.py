@@ -11,8 +11,8 @@ import pytest
 import torch
 from scipy.linalg import solve_toeplitz
 
-from gan_zoo.audio import RATE
 from gan_zoo.data import noises, voices
+from gan_zoo.media.audio import RATE
 from gan_zoo.metrics import denoisers
 from gan_zoo.metrics import speech as measures
 from gan_zoo.schema import ConfigError

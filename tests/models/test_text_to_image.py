@@ -257,6 +257,16 @@ def test_a_frozen_encoder_belongs_to_no_player():
     check_a_round(gan, batch)
 
 
+def test_captions_alone_are_refused_by_a_model_of_embeddings():
+    gan = build(*SMALL, *EMBEDDING)
+    batch = batch_of(gan)
+    words_only = {
+        key: value for key, value in batch.items() if "embedding" not in key and "sentence" not in key
+    }
+    with pytest.raises(ConfigError, match=r"captions alone; give data\.embeddings=FILE"):
+        gan.generate(words_only)
+
+
 def test_embeddings_are_taken_as_they_come():
     gan = build(*SMALL, *EMBEDDING)
     batch = batch_of(gan)

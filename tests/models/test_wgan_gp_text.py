@@ -15,6 +15,7 @@ from gan_zoo import loading, sample
 from gan_zoo.config import compose, validate
 from gan_zoo.run import data_module
 from gan_zoo.schema import ConfigError
+from gan_zoo.views import latents
 from gan_zoo.vocabulary import PAD
 
 from ..test_zoo import play
@@ -187,7 +188,7 @@ def test_it_writes_the_lines_of_the_data_it_was_trained_on(tmp_path: Path):
 def test_a_walk_between_two_sentences_begins_and_ends_with_them(tmp_path: Path):
     gan = play(config_of(), tmp_path, 1)
     ends = gan.sample(2, seed=4)
-    walk = sample.interpolation(gan, 1, seed=4, steps=7)
+    walk = latents.interpolation(gan, 1, seed=4, steps=7)
     assert torch.equal(walk[[0, 6]], ends)
 
 

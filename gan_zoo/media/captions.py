@@ -1,24 +1,30 @@
-"""Pictures with their captions beside them, as one picture."""
+"""Captioned pictures: each with its caption beside it, on one sheet."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gan_zoo.media import Picture, as_bytes
+from gan_zoo.media.pictures import Picture, as_bytes, grid
 from gan_zoo.schema import ConfigError
 
 PAPER, INK, PALE = (255, 255, 255), (32, 32, 36), (140, 140, 148)
-SIDE, GAP, TEXT, SIZE = (
-    96,
-    8,
-    236,
-    13,
-)  # px: a picture, between things, width of a caption, height of its letters
+SIDE, GAP = 96, 8  # px: of a picture, between things
+TEXT, SIZE = 236, 13  # px: width of a caption, height of its letters
+
+
+def captioned(
+    samples: Tensor, real: Tensor | None, columns: int | None, inputs: dict[str, Any] | None
+) -> Picture:
+    """Samples with their captions, `inputs["captions"]`, and the pictures that these describe; a plain grid without them."""
+    if inputs is None or "captions" not in inputs:
+        return grid(samples, columns)
+    return caption_sheet(samples, inputs["captions"], real, columns)
 
 
 def caption_sheet(

@@ -1,15 +1,9 @@
-"""Films of walks through the latents: closed, so that they can be played for ever."""
+"""Walks through the latents, closed so that their film can be played for ever."""
 
 from __future__ import annotations
 
-import io
-import os
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Literal
+from collections.abc import Iterator
 
-import imageio.v3 as iio
-import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
@@ -18,10 +12,7 @@ from gan_zoo import chance, media
 from gan_zoo.gan import GAN
 from gan_zoo.latent import Latent, spherical, straight
 from gan_zoo.schema import ConfigError
-
-Walk = Literal["spherical", "straight", "walk"]
-SUFFIXES = (".gif", ".mp4")
-GREY = 48  # of the edge that makes sides even, which H.264 wants
+from gan_zoo.views import Walk
 
 
 def path_of(latent: Latent, n: int, frames: int, seed: int, walk: Walk, fps: int) -> Tensor:
@@ -61,34 +52,3 @@ def pictures(
                 f"view=video is of pictures, {type(gan).__name__} makes {list(samples.shape[1:])}"
             )
         yield media.grid(samples)
-
-
-def write(frames: Iterable[media.Picture], path: Path, fps: int) -> Path:
-    """A .gif, or an .mp4 (H.264, by imageio's ffmpeg), which readers see whole or not at all."""
-    if path.suffix not in SUFFIXES:
-        raise ConfigError(f"output: {path.name} came, a film is one of {', '.join(SUFFIXES)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".gif":
-        file = io.BytesIO()
-        stack = [frame[:, :, 0] if frame.shape[2] == 1 else frame for frame in frames]
-        iio.imwrite(file, np.stack(stack), extension=".gif", duration=1000 / fps, loop=0)
-        media.publish(path, file.getvalue())
-        return path
-    part = path.with_name(f"{path.stem}.part.mp4")
-    try:
-        iio.imwrite(
-            part, np.stack([_even(frame) for frame in frames]), plugin="FFMPEG", fps=fps, macro_block_size=2
-        )
-    except ImportError as error:
-        raise ConfigError(
-            "an .mp4 needs imageio's ffmpeg: pip install 'gan-zoo[video]', or give output=FILE.gif"
-        ) from error
-    os.replace(part, path)
-    return path
-
-
-def _even(frame: media.Picture) -> media.Picture:
-    """RGB, with sides that are even."""
-    frame = frame[:, :, :3] if frame.shape[2] >= 3 else frame.repeat(3, axis=2)
-    height, width = frame.shape[:2]
-    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), constant_values=GREY)

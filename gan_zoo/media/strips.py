@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gan_zoo import media
+from gan_zoo.media.pictures import Picture, as_bytes
 from gan_zoo.schema import ConfigError
 
 INK, PAPER, GAP, LINE = (40, 40, 40), (255, 255, 255), 6, 13
 SIDE = 128  # px; smaller pictures are enlarged by a whole number to about this
 
 
-def strip(
+def labelled_strip(
     pictures: Tensor, rows: Sequence[str], columns: Sequence[str] = (), title: str = ""
-) -> media.Picture:
+) -> Picture:
     """Pictures [R * K, C, H, W] in [-1, 1] in R rows of K, each row under its name; names of columns on top, once."""
     frames = _enlarged(pictures)
     if not rows or len(frames) % len(rows):
@@ -68,7 +68,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _enlarged(pictures: Tensor) -> list[NDArray[np.uint8]]:
     """RGB frames [H, W, 3]."""
-    frames = media.as_bytes(pictures)
+    frames = as_bytes(pictures)
     if not len(frames):
         raise ConfigError("no picture came to be labelled; give at least one")
     times = max(1, round(SIDE / frames.shape[1]))

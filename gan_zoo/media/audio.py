@@ -7,11 +7,11 @@ import wave
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gan_zoo.media.pictures import Picture, of_figure, png
 from gan_zoo.schema import ConfigError
 
 RATE = 16_000  # Hz, of all sound within gan_zoo
@@ -66,7 +66,7 @@ def spectrum(sound: Sound, window: int = 512, hop: int = 128) -> Sound:
     return (10 * np.log10(power.T + 1e-12)).astype(np.float32)
 
 
-def spectrograms(rows: dict[str, Sound]) -> NDArray[np.uint8]:
+def spectrograms(rows: dict[str, Sound]) -> Picture:
     """uint8 [H, W, 3]: the rows one above the other, on one scale of time, pitch and colour."""
     figure = Figure(figsize=(11, 0.6 + 1.9 * len(rows)), dpi=100)
     panels = np.atleast_1d(figure.subplots(len(rows), 1, sharex=True, sharey=True))
@@ -87,6 +87,10 @@ def spectrograms(rows: dict[str, Sound]) -> NDArray[np.uint8]:
         axes.spines[:].set_visible(False)
     panels[-1].set_xlabel("seconds", fontsize=8)
     figure.tight_layout(pad=0.6)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+    return of_figure(figure)
+
+
+def beside(content: Heard) -> dict[str, bytes]:
+    """Files beside the wav: its spectrograms; of real ones also what was heard of them."""
+    noisy = {"_noisy.wav": wav(content.rows["noisy"])} if list(content.rows) == ["clean", "noisy"] else {}
+    return {".png": png(spectrograms(content.rows)), **noisy}

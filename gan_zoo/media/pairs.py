@@ -1,4 +1,4 @@
-"""How pairs are looked at: what a picture was made from, what was made, what is true, side by side."""
+"""Pairs: what a picture was made from, what was made, what is true, side by side."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_zoo import audio, media
+from gan_zoo import media
+from gan_zoo.media import audio
 from gan_zoo.schema import ConfigError
 
 TONE = (0.5 * np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000)).astype(np.float32)

@@ -12,7 +12,7 @@ import torch
 
 from gan_zoo import media
 from gan_zoo.callbacks.pictures import told
-from gan_zoo.caption_sheet import GAP, INK, PAPER, SIDE, TEXT, caption_sheet
+from gan_zoo.media.captions import GAP, INK, PAPER, SIDE, TEXT, caption_sheet
 from gan_zoo.schema import ConfigError
 
 RED = torch.tensor([1.0, -1, -1]).view(1, 3, 1, 1)

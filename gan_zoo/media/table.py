@@ -1,0 +1,75 @@
+"""MEDIA, the one table that says what samples of each modality are shown as."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gan_zoo.media import audio, pairs
+from gan_zoo.media.captions import captioned
+from gan_zoo.media.files import publish
+from gan_zoo.media.pictures import grid, png
+from gan_zoo.media.points import scatter
+from gan_zoo.media.text import lines
+from gan_zoo.schema import ConfigError
+
+
+class Medium(NamedTuple):
+    """How samples of a modality are shown: render(samples, real, columns, inputs), then encode to bytes.
+
+    real: real ones in the same order, or None; inputs: what the samples were made from, on the wire, or None; captions
+    stand in it as strings, under "captions". beside: further files, as suffix -> bytes, of what was rendered.
+    """
+
+    suffix: str
+    samples: int  # how many make a good view
+    render: Callable[[Any, Any, int | None, dict[str, Any] | None], Any]
+    encode: Callable[[Any], bytes]
+    beside: Callable[[Any], dict[str, bytes]] = lambda content: {}
+
+
+MEDIA: dict[str, Medium] = {
+    "image": Medium(".png", 64, lambda samples, real, columns, inputs: grid(samples, columns), png),
+    "pair": Medium(
+        ".png", 12, lambda samples, real, columns, inputs: grid(*pairs.in_rows(samples, real, inputs)), png
+    ),
+    "captioned": Medium(".png", 16, captioned, png),
+    "points": Medium(".png", 2000, lambda samples, real, columns, inputs: scatter(samples, real), png),
+    "audio": Medium(
+        ".wav",
+        16,
+        lambda samples, real, columns, inputs: audio.heard(samples, real, inputs),
+        lambda content: audio.wav(content.sound),
+        audio.beside,
+    ),
+    "text": Medium(".txt", 64, lambda samples, real, columns, inputs: lines(samples, columns), str.encode),
+}
+
+
+def medium_of(modality: str) -> Medium:
+    if modality not in MEDIA:
+        raise ConfigError(
+            f"samples of modality {modality!r} cannot be shown, those of {', '.join(MEDIA)} can; "
+            f"add an entry to gan_zoo.media.MEDIA"
+        )
+    return MEDIA[modality]
+
+
+def save(
+    stem: Path,
+    samples: Any,
+    modality: str,
+    *,
+    real: Any = None,
+    columns: int | None = None,
+    inputs: dict[str, Any] | None = None,
+) -> Path:
+    """Writes samples as `stem` + the suffix of their modality; returns the path."""
+    medium = medium_of(modality)
+    path = stem.with_name(stem.name + medium.suffix)
+    content = medium.render(samples, real, columns, inputs)
+    publish(path, medium.encode(content))
+    for suffix, more in medium.beside(content).items():
+        publish(stem.with_name(stem.name + suffix), more)
+    return path

@@ -1,0 +1,1 @@
+"""The parts that gan_zoo.gan puts together to a play; variants need none of them by name."""
