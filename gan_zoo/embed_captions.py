@@ -11,6 +11,8 @@ from gan_zoo.command import command
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gan_zoo.vocabulary import Vocabulary
+
 FOREIGN = "sentence-transformers:"
 
 
@@ -50,11 +52,12 @@ def main(
 
 
 class Embedder(NamedTuple):
-    """embed: captions -> float32 [N, E] on the CPU. digest: of the weights."""
+    """embed: captions -> float32 [N, E] on the CPU. digest: of the weights. vocabulary: None where every word is known."""
 
     name: str
     digest: str
     embed: Callable[[Sequence[str]], Tensor]
+    vocabulary: Vocabulary | None = None
 
 
 def embedder(encoder: str, device: str = "cpu") -> Embedder:
@@ -65,18 +68,17 @@ def embedder(encoder: str, device: str = "cpu") -> Embedder:
 def _own(path: str, device: str) -> Embedder:
     import torch
 
-    from gan_zoo.caption_vocabulary import CaptionVocabulary
     from gan_zoo.nn import joint_embedding
 
     trained = joint_embedding.read(path)
-    words, network = CaptionVocabulary(trained.vocabulary), trained.text.to(device)
+    network = trained.text.to(device)
 
     def embed(captions: Sequence[str]) -> Tensor:
-        tokens = words.encode(captions, trained.about["caption_length"]).long().to(device)
         with torch.no_grad():
-            return network(tokens).float().cpu()
+            return network(trained.tokens(captions).long().to(device)).float().cpu()
 
-    return Embedder(f"{trained.about['name']} of {trained.about['data']}", trained.digest, embed)
+    name = f"{trained.about['name']} of {trained.about['data']}"
+    return Embedder(name, trained.digest, embed, trained.vocabulary)
 
 
 def _foreign(encoder: str, device: str) -> Embedder:

@@ -146,7 +146,7 @@ def fit(
             "resolution": data.resolution,
             "width": settings.picture_width,
         },
-        "vocabulary": data.vocabulary,
+        "vocabulary": data.vocabulary.symbols,
         "caption_length": data.caption_length,
         "seed": seed,
         "samples": settings.samples,

@@ -28,7 +28,6 @@ BOTTOM = (
     "checkpoint",
     "media",
     "vocabulary",
-    "caption_vocabulary",
     "strategy",
 )
 LEVELS = {**dict.fromkeys(BOTTOM, 0), "gan": 1, "models": 2, "data": 3, "metrics": 3, "callbacks": 3}

@@ -14,6 +14,7 @@ from gan_zoo.loading import build
 from gan_zoo.nn import joint_embedding
 from gan_zoo.run import data_module
 from gan_zoo.schema import ConfigError
+from gan_zoo.views import reading
 
 GARDEN = ["data.resolution=16", "data.size=160", "data.held_out=24", "data.unseen=8"]
 SHORT = {
@@ -67,6 +68,9 @@ def test_embeddings_say_whose_they_are_and_a_model_is_built_on_them(trained, tmp
     with pytest.raises(ConfigError, match=r"give data\.embeddings=FILE"):
         gan._refuse_data_without_text(without)
     assert gan.sample(2, inputs=data.held_out_batch(2)).shape == (2, 3, 16, 16)
+    read, vocabulary = reading.reader(gan, str(trained))
+    assert vocabulary == data.vocabulary  # so that unknown words are named here too
+    torch.testing.assert_close(read(data.table.texts[:3]), expected)
 
 
 def test_a_frozen_encoder_begins_a_run_and_stays_as_it_was(trained, tmp_path):

@@ -70,7 +70,8 @@ def figures(
     subject = measured(
         gan.to(device), data, n, reals=reals, seed=seed, features=features, weights=weights, sha256=sha256,
         network=network, download=download, device=device, joint_encoder=joint_encoder, k=k, k_density=k_density,
-        search=Search(n, threshold, starts, steps), segmenter=segmenter, segmenter_network=segmenter_network, segmenter_height=segmenter_height,
+        search=Search(n, threshold, starts, steps), segmenter=segmenter,
+        segmenter_network=segmenter_network, segmenter_height=segmenter_height,
     )  # fmt: skip
     found: dict[str, float] = {}
     for one in chosen(subject, metrics).values():

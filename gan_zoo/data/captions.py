@@ -16,51 +16,22 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor
 
-from gan_zoo.caption_vocabulary import PAD, UNKNOWN, CaptionVocabulary, words_of
 from gan_zoo.data.caption_embeddings import read_embeddings
 from gan_zoo.data.image_data import ImageData, Rows
 from gan_zoo.data.pyramid import Store, columns, draws, shrink
 from gan_zoo.data.stream import BatchDataset, Key
 from gan_zoo.schema import ConfigError
+from gan_zoo.vocabulary import (
+    ALPHABET,
+    CAPTION_CHARACTERS,
+    CAPTION_WORDS,
+    Vocabulary,
+    storable,
+    words_of,
+)
 
 Words = npt.NDArray[np.uint64]
-# Zhang et al. 2015, as Reed et al. 2016 number it: '-' stands twice, and its second number counts.
-ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{} "
 CHARACTERS = 201  # Reed et al. 2016
-
-
-class Vocabulary(CaptionVocabulary):
-    """Units (words or characters) and their numbers; captions are cut and padded to `length`.
-
-    A word that is not in the list becomes <unknown>, number 1; a character that is not in the alphabet is a pad, as in
-    Reed et al.'s code.
-    """
-
-    def __init__(self, units: Sequence[str], length: int) -> None:
-        super().__init__(units)
-        if length < 1:
-            raise ConfigError(f"data.caption_length must be at least 1, got {length}")
-        if len(units) > 2**15:
-            raise ConfigError(f"a vocabulary of {len(units):,} words is too large, at most 32,768 fit")
-        self.length = length
-
-    @classmethod
-    def from_words(cls, words: Sequence[str], length: int) -> Vocabulary:
-        return cls([PAD, UNKNOWN, *words], length)
-
-    @classmethod
-    def from_characters(cls, length: int) -> Vocabulary:
-        """71 units: the pad and the 70 characters that Reed et al. number from 1 to 70."""
-        return cls([PAD, *ALPHABET], length)
-
-    def encode(self, captions: Sequence[str], length: int | None = None) -> Tensor:
-        """int16 [N, length]."""
-        absent = self.numbers.get(UNKNOWN, 0)
-        table = np.zeros((len(captions), length or self.length), np.int16)
-        for row, caption in zip(table, captions, strict=True):
-            found = [self.numbers.get(unit, absent) for unit in self.split(caption)[: len(row)]]
-            row[: len(found)] = found
-        return torch.from_numpy(table)
 
 
 @dataclass(frozen=True)
@@ -270,6 +241,8 @@ class CaptionData(ImageData):
             raise ConfigError(
                 f"data.sampling=classes needs classes, {self.name} has none: set data.sampling=items"
             )
+        if caption_length is not None and caption_length < 1:
+            raise ConfigError(f"data.caption_length must be at least 1, got {caption_length}")
         self.unit, self._caption_length = unit, caption_length
         self.captions_averaged, self.sampling, self.embeddings = captions_averaged, sampling, embeddings
 
@@ -299,27 +272,24 @@ class CaptionData(ImageData):
         return [str(number) for number in range(self.classes)]
 
     @cached_property
-    def words_and_numbers(self) -> Vocabulary:
-        longest = self._caption_length
+    def vocabulary(self) -> Vocabulary:
+        """The characters of Reed et al. by their numbers, or `words`, of which very long ones are left out."""
         if self.unit == "character":
-            return Vocabulary.from_characters(longest or CHARACTERS)
-        return Vocabulary.from_words(self.words(), longest or self.longest())
+            return Vocabulary(ALPHABET, CAPTION_CHARACTERS)
+        return Vocabulary(list(filter(storable, self.words())), CAPTION_WORDS)
 
-    @property
-    def vocabulary(self) -> list[str]:
-        """Units by number; 0 is the pad, and of words 1 is <unknown>."""
-        return self.words_and_numbers.units
-
-    @property
+    @cached_property
     def caption_length(self) -> int:
-        return self.words_and_numbers.length
+        if self._caption_length is not None:
+            return self._caption_length
+        return CHARACTERS if self.unit == "character" else self.longest()
 
     def encode(self, captions: Sequence[str]) -> Tensor:
         """Captions as int16 [N, caption_length]."""
-        return self.words_and_numbers.encode(captions)
+        return self.vocabulary.tokens(captions, self.caption_length)
 
     def decode(self, tokens: Tensor) -> list[str]:
-        return self.words_and_numbers.decode(tokens)
+        return self.vocabulary.lines(tokens)
 
     @cached_property
     def table(self) -> CaptionTable:

@@ -8,6 +8,7 @@ alone stays cheap.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from itertools import pairwise
 
 import numpy as np
@@ -92,13 +93,7 @@ def above(height: float, slope: float = 0.0, bend: float = 0.0) -> Shape:
 
 
 def union(*shapes: Shape) -> Shape:
-    def distance(x: Array, y: Array) -> Array:
-        found = shapes[0](x, y)
-        for shape in shapes[1:]:
-            found = np.minimum(found, shape(x, y))
-        return found
-
-    return distance
+    return lambda x, y: reduce(np.minimum, (shape(x, y) for shape in shapes))
 
 
 def blend(first: Shape, second: Shape, reach: float) -> Shape:
@@ -113,13 +108,7 @@ def blend(first: Shape, second: Shape, reach: float) -> Shape:
 
 
 def common(*shapes: Shape) -> Shape:
-    def distance(x: Array, y: Array) -> Array:
-        found = shapes[0](x, y)
-        for shape in shapes[1:]:
-            found = np.maximum(found, shape(x, y))
-        return found
-
-    return distance
+    return lambda x, y: reduce(np.maximum, (shape(x, y) for shape in shapes))
 
 
 def without(shape: Shape, hole: Shape) -> Shape:

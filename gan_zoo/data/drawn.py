@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gan_zoo.data.image_data import Rows
 from gan_zoo.data.in_turn import in_turn
+from gan_zoo.data.picture_cache import write_header
 from gan_zoo.data.pyramid import MappedPictures, halvings, shrink
 from gan_zoo.schema import ConfigError, DataError
 
@@ -107,8 +108,7 @@ def _write_levels(folder: Path, shape: Shape, chunks: Callable[[], Iterator[Tens
                 side = level.shape[-1]
                 if side not in files:
                     files[side] = (folder / f"{side}.npy").open("wb")
-                    header = {"descr": "|u1", "fortran_order": False, "shape": (*shape[:2], side, side)}
-                    np.lib.format.write_array_header_1_0(files[side], header)
+                    write_header(files[side], (*shape[:2], side, side))
                 files[side].write(level.contiguous().numpy().data)
     finally:
         for file in files.values():

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gan_zoo.caption_vocabulary import words_of
 from gan_zoo.data.flower_attributes import CHOICES, PETAL_COLOURS, Flower
+from gan_zoo.vocabulary import words_of
 
 # Per choice, the ways to say it; each is equally likely.
 NUMBERS = {

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gan_zoo.data.pictures import MODES, data_error
+from gan_zoo.data.pictures import MODES, root_of
 from gan_zoo.data.pyramid import MemoryPictures, Pictures, Store, enlarge, pad, with_channels
 from gan_zoo.data.stream import BatchDataset, DataModule
 from gan_zoo.schema import ConfigError
@@ -102,11 +102,7 @@ class ImageData(DataModule):
 
     def folder(self) -> Path:
         """`root` as a folder that exists."""
-        if self.root is None:
-            raise ConfigError(f"data={self.name} reads files: set data.root=FOLDER. {self.layout()}")
-        if not Path(self.root).expanduser().is_dir():
-            raise data_error(self.root, f"there is no such folder. {self.layout()}")
-        return Path(self.root).expanduser()
+        return root_of(self.name, self.root, self.layout())
 
     def train_set(self) -> BatchDataset:
         data = self.loaded

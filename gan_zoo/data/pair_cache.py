@@ -25,7 +25,7 @@ from torch import Tensor
 
 from gan_zoo.data.image_data import Rows
 from gan_zoo.data.in_turn import in_turn
-from gan_zoo.data.picture_cache import cache_parent
+from gan_zoo.data.picture_cache import cache_parent, write_header
 from gan_zoo.data.pictures import data_error
 from gan_zoo.schema import DataError
 
@@ -159,7 +159,6 @@ def _judge(root: Path, total: int, bad: Sequence[DataError]) -> None:
 def _write(items: Sequence[Item], read: Callable[[Item], Arrays], folder: Path) -> list[DataError]:
     """One .npy a key, written as a stream, since a full disk kills who writes to a mapped file."""
     files: dict[str, BinaryIO] = {}
-    shapes: dict[str, tuple[Any, ...]] = {}
     bad: list[DataError] = []
     try:
         for result in _decoded(items, read):
@@ -169,8 +168,7 @@ def _write(items: Sequence[Item], read: Callable[[Item], Arrays], folder: Path) 
             for key, array in result.items():
                 if key not in files:
                     files[key] = (folder / f"{key}.npy").open("wb")
-                    shapes[key] = array.shape, array.dtype
-                    _header(files[key], len(items), *shapes[key])
+                    write_header(files[key], (len(items), *array.shape), array.dtype)
                 files[key].write(np.ascontiguousarray(array).data)
         (folder / "keys.json").write_text(json.dumps(list(files)))
         for file in files.values():
@@ -180,15 +178,6 @@ def _write(items: Sequence[Item], read: Callable[[Item], Arrays], folder: Path) 
         for file in files.values():
             file.close()
     return bad
-
-
-def _header(file: BinaryIO, count: int, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
-    header = {
-        "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
-        "fortran_order": False,
-        "shape": (count, *shape),
-    }
-    np.lib.format.write_array_header_1_0(file, header)
 
 
 def _decoded(items: Sequence[Item], read: Callable[[Item], Arrays]) -> Iterator[Arrays | DataError]:

@@ -16,8 +16,6 @@ from gan_zoo.data.pyramid import columns, draws
 from gan_zoo.data.stream import DataModule, Key
 from gan_zoo.schema import ConfigError
 
-PICTURES = ("real", "condition")  # keys that may hold pictures, [N, C, H, W]; maps of ids are [N, H, W]
-
 
 class PairStore(Protocol):
     """Where pairs lie. take: the rows at that many pixels of height, as a batch on the wire, new tensors."""

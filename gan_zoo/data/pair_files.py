@@ -15,7 +15,7 @@ from pydantic import PositiveInt
 from gan_zoo.data.image_data import Rows, spread
 from gan_zoo.data.pair_cache import Arrays, Item, MappedPairs, decode_pairs
 from gan_zoo.data.pair_data import PairData, Pairs
-from gan_zoo.data.pictures import Reading, data_error, list_pictures, printable, read_ids
+from gan_zoo.data.pictures import Reading, data_error, list_pictures, printable, read_ids, root_of
 from gan_zoo.schema import ConfigError
 
 HELD_OUT_FOLDERS = ("val", "test")  # the first that exists is held out
@@ -76,11 +76,7 @@ class FilePairs(PairData):
         }
 
     def folder(self) -> Path:
-        if self.root is None:
-            raise ConfigError(f"data={self.name} reads files: set data.root=FOLDER. {self.layout()}")
-        if not Path(self.root).expanduser().is_dir():
-            raise data_error(self.root, f"there is no such folder. {self.layout()}")
-        return Path(self.root).expanduser()
+        return root_of(self.name, self.root, self.layout())
 
     @property
     def loaded(self) -> tuple[MappedPairs, Rows, Rows]:

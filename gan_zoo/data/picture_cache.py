@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -222,11 +222,11 @@ def _write(listing: Listing, reading: Reading, folder: Path) -> dict[int, str]:
                 side = level.shape[-1]
                 if side not in levels:
                     levels[side] = (folder / f"{side}.npy").open("wb")
-                    _write_header(levels[side], (*shape, side, side))
+                    write_header(levels[side], (*shape, side, side))
                 levels[side].write(level.contiguous().numpy().data)
         for side, file in levels.items():
             file.seek(0)  # the header now says how many there are; numpy leaves room for it
-            _write_header(file, (len(listing.files) - len(bad), reading.channels, side, side))
+            write_header(file, (len(listing.files) - len(bad), reading.channels, side, side))
             file.flush()
             os.fsync(file.fileno())
     finally:
@@ -235,9 +235,10 @@ def _write(listing: Listing, reading: Reading, folder: Path) -> dict[int, str]:
     return bad
 
 
-def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
-    header: dict[str, Any] = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
+def write_header(file: BinaryIO, shape: tuple[int, ...], dtype: npt.DTypeLike = np.uint8) -> None:
+    """The beginning of a .npy file, whose numbers follow in the order of C."""
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
 
 
 def _decoded(

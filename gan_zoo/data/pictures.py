@@ -51,6 +51,16 @@ def data_error(path: str | Path, reason: str) -> DataError:
     return DataError(printable(path), reason)
 
 
+def root_of(name: str | None, root: str | None, layout: str) -> Path:
+    """data.root of the data set `name` as a folder that exists; layout: what it must hold, for who gave none."""
+    if root is None:
+        raise ConfigError(f"data={name} reads files: set data.root=FOLDER. {layout}")
+    folder = Path(root).expanduser()
+    if not folder.is_dir():
+        raise data_error(root, f"there is no such folder. {layout}")
+    return folder
+
+
 # ---------------------------------------------------------------- reading one file
 
 

@@ -12,7 +12,7 @@ from gan_zoo.data.grammar import Grammar, read
 from gan_zoo.data.pictures import data_error
 from gan_zoo.data.text import Corpus, Text
 from gan_zoo.schema import ConfigError
-from gan_zoo.vocabulary import Vocabulary
+from gan_zoo.vocabulary import WORDS, Vocabulary
 
 GRAMMARS = Path(__file__).parent / "grammars"
 
@@ -64,11 +64,11 @@ class Sentences(Text):
         counts = dict.fromkeys(self.grammar.words, 0)
         lines = self.corpus.train
         for index in range(len(lines)):
-            for word in lines[index].split():
+            for word in WORDS.split(lines[index]):
                 counts[word] += 1
         needed = len(counts) + (4 if self.boundaries else 2)
         if needed > self.channels:
             raise ConfigError(
                 f"data.channels={self.channels} came, {self.file} has {len(counts)} words; set data.channels={needed}"
             )
-        return Vocabulary.counted(counts, self.channels, " ", self.boundaries)
+        return Vocabulary.counted(counts, self.channels, WORDS, self.boundaries)

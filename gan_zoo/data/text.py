@@ -20,13 +20,13 @@ from gan_zoo.data.pictures import data_error
 from gan_zoo.data.stream import DataModule, Key
 from gan_zoo.data.text_files import FileLines, Lines, Some
 from gan_zoo.schema import ConfigError
-from gan_zoo.vocabulary import END, PAD, START, Vocabulary
+from gan_zoo.vocabulary import CHARACTERS, END, PAD, START, WORDS, Vocabulary
 
 Level = Literal["character", "word"]
 Crop = Literal["start", "random"]
 Attribute = Literal["none", "question"]
 COUNTED = 1_000_000  # lines at most that the vocabulary is counted on, evenly spread
-JOINERS = {"character": "", "word": " "}
+SPELLINGS = {"character": CHARACTERS, "word": WORDS}
 
 
 class Corpus(NamedTuple):
@@ -104,11 +104,10 @@ class Text(DataModule):
 
     def count(self) -> Vocabulary:
         lines, counts = self.corpus.train, Counter[str]()
-        joiner = JOINERS[self.level]
+        spelling = SPELLINGS[self.level]
         for index in spread(len(lines), min(len(lines), COUNTED)):
-            line = self.folded(lines[int(index)])
-            counts.update(line.split() if joiner else line)
-        return Vocabulary.counted(counts, self.channels, joiner, self.boundaries)
+            counts.update(spelling.split(self.folded(lines[int(index)])))
+        return Vocabulary.counted(counts, self.channels, spelling, self.boundaries)
 
     def prepare(self) -> None:
         _ = self.vocabulary  # reads everything, and complains now
@@ -136,7 +135,7 @@ class Text(DataModule):
 
     def decode(self, ids: Tensor) -> list[str]:
         """Lines of token ids [N, L]."""
-        return [self.vocabulary.decode(row) for row in ids.tolist()]
+        return self.vocabulary.lines(ids)
 
 
 class TextSet:
@@ -163,7 +162,7 @@ class TextSet:
 
     def part(self, line: str, index: int, epoch: int) -> list[int]:
         """At most `length` token ids of a line."""
-        symbols = self.vocabulary.split(line)
+        symbols = self.vocabulary.spelling.split(line)
         begin, end = 0, len(symbols)
         edges = 2 if self.source.boundaries else 0
         if self.source.crop == "random" and end + edges > self.length:
@@ -176,7 +175,7 @@ class TextSet:
 
     def _word(self, symbols: Sequence[str], latest: int, index: int, epoch: int) -> int:
         """Where a word begins, not after `latest`."""
-        words = self.vocabulary.joiner == " "
+        words = self.vocabulary.spelling == WORDS  # not `is`: workers get copies
         begins = [i for i in range(1, latest + 1) if words or symbols[i - 1] == " "]
         number = chance.mix(self.source.seed, "crop", epoch, index) % (len(begins) + 1)
         return [0, *begins][number]

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_zoo.caption_vocabulary import CaptionVocabulary
 from gan_zoo.data.pair_data import PairData
 from gan_zoo.data.pair_files import Cityscapes
 from gan_zoo.data.stream import DataModule
@@ -69,16 +68,12 @@ def joint_of(path: str, data: DataModule, device: str) -> Joint:
             f"{path} encodes pictures of {wanted['resolution']} px and {wanted['channels']} channels, data={data.name} has "
             f"{data.resolution} px and {data.channels}; train one on these data: python -m gan_zoo.train_text_encoder"
         )
-    words, text, picture = (
-        CaptionVocabulary(trained.vocabulary),
-        trained.text.to(device),
-        trained.picture.to(device),
-    )
+    text, picture = trained.text.to(device), trained.picture.to(device)
 
     @torch.no_grad()
     def embed(pictures: Tensor, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        tokens = words.encode(captions, trained.about["caption_length"]).long()
-        return picture(pictures.to(device)).float().cpu(), text(tokens.to(device)).float().cpu()
+        tokens = trained.tokens(captions).long().to(device)
+        return picture(pictures.to(device)).float().cpu(), text(tokens).float().cpu()
 
     return Joint(f"{trained.about['name']} of {trained.about['data']}", trained.digest, embed)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gan_zoo.metrics.distances import exact_distances, nearest
-from gan_zoo.metrics.inputs import as_features, feature_pair, seeded
+from gan_zoo.metrics.inputs import as_features, feature_pair
 
 
 class Pairs(NamedTuple):
@@ -156,9 +156,3 @@ def score_gap(train: Tensor, held_out: Tensor) -> ScoreGap:
     spread = math.sqrt((n + m + 1 - ties) / (12 * n * m))
     p_value = math.erfc(abs(auc - 0.5) / spread / math.sqrt(2)) if spread > 0 else 1.0
     return ScoreGap(float(a.mean()), float(b.mean()), float(a.mean() - b.mean()), auc, p_value)
-
-
-def simulate_birthdays(size: int, support: int, trials: int = 2000, seed: int = 0) -> float:
-    """Share of simulated batches of uniform draws with a duplicate: what duplicate_probability predicts."""
-    drawn = torch.randint(support, (trials, size), generator=seeded(seed)).sort(1).values
-    return float((drawn[:, 1:] == drawn[:, :-1]).any(1).double().mean())

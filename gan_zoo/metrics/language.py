@@ -44,7 +44,7 @@ class Language:
 
     @cached_property
     def text(self) -> str:
-        joiner = self.data.vocabulary.joiner
+        joiner = self.data.vocabulary.spelling.joiner
         lines = (" ".join(line.split()) for line in self.training_lines) if joiner else self.training_lines
         return "\n".join(lines)
 
@@ -57,7 +57,7 @@ class Language:
 
     def _known(self, line: str, row: Tensor) -> tuple[float, float]:
         found = list(WORD.finditer(line))
-        cut = not self.data.vocabulary.joiner and int(row[-1]) != PAD
+        cut = not self.data.vocabulary.spelling.joiner and int(row[-1]) != PAD
         if cut and found and found[-1].end() == len(line):
             found.pop()
         return float(sum(word[0].lower() in self.words for word in found)), float(len(found))

@@ -78,18 +78,6 @@ def mixture_modes(points: Tensor, centres: Tensor, sigma: float, deviations: flo
     )
 
 
-def ring_centres(modes: int = 8, radius: float = 1.0) -> Tensor:
-    """Centres on a circle, the first on the x axis, [modes, 2] (VEEGAN, PacGAN: radius 1, sigma 0.01)."""
-    angle = 2 * torch.pi * torch.arange(modes, dtype=torch.float64) / modes
-    return (radius * torch.stack([angle.cos(), angle.sin()], 1)).float()
-
-
-def grid_centres(side: int = 5, step: float = 2.0) -> Tensor:
-    """Centres on a square grid around 0, [side^2, 2] (VEEGAN, PacGAN: 5 x 5, -4 ... 4, sigma 0.05)."""
-    at = step * (torch.arange(side) - (side - 1) / 2)
-    return torch.cartesian_prod(at, at)
-
-
 def stacked_classes(pictures: Tensor, classify: Callable[[Tensor], Tensor], batch: int = 512) -> Tensor:
     """The number 0 ... 10^C - 1 that the C channels of each picture show, first channel first, int64 [N].
 

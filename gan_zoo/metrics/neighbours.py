@@ -112,14 +112,6 @@ def f1(precision: float, recall: float) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def expected_coverage(n_real: int, n_fake: int, k: int = 5) -> float:
-    """Coverage of equal distributions (Naeem et al. 2020): 1 - prod_{i=1..k} (N - i)/(N + M - i)."""
-    missed = 1.0
-    for i in range(1, k + 1):
-        missed *= (n_real - i) / (n_real + n_fake - i)
-    return 1 - missed
-
-
 def one_nearest_neighbour(real: Tensor, fake: Tensor) -> OneNearestNeighbour:
     """1-NN two-sample test (Lopez-Paz & Oquab 2017; halves apart as Xu et al. 2018), leave one out.
 

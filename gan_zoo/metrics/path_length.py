@@ -102,11 +102,3 @@ def _summary(values: Tensor, percentiles: tuple[float, float] | None) -> PathLen
         )  # as the authors: numpy's lower, higher
         values = values[(values >= low) & (values <= high)]
     return PathLength(float(values.mean()), float(values.std(correction=0)), len(values))
-
-
-def linear_path_length(weight: Tensor, a: Tensor, b: Tensor) -> float:
-    """Closed form for G(z) = W z with straight interpolation and squared differences: mean |W (b - a)|^2.
-
-    weight [P, Z]; a, b: the end points [N, Z]. What perceptual_path_length must return for it, exactly.
-    """
-    return float(((b - a).double() @ weight.double().T).square().sum(1).mean())

@@ -136,13 +136,3 @@ def laplacian_swd(
             *sets, repeats=repeats, directions=directions, seed=seed + level
         )
     return {**found, "average": sum(found.values()) / len(found)}
-
-
-def gaussian_sliced_wasserstein(gap: Tensor) -> float:
-    """SWD of two sets that differ by a shift: |gap| E|u_1| for a unit vector u in D dimensions.
-
-    E|u_1| = Gamma(D / 2) / (sqrt(pi) Gamma((D + 1) / 2)): the closed form against which the estimate can be
-    checked.
-    """
-    half = torch.tensor(gap.numel() / 2, dtype=torch.float64)
-    return float(gap.double().norm() * (torch.lgamma(half) - torch.lgamma(half + 0.5)).exp() / torch.pi**0.5)

@@ -108,7 +108,7 @@ TEXT_MEASURES: dict[str, Measure] = {
     "words": Measure(
         "Words", "known_words", known_words,
         {"real_words": Meaning("real words", False, "Words that occur in the training lines, case folded.", SHARE)},
-        lambda s: not language_of(s).data.vocabulary.joiner, by_bootstrap(200), cheap=True, most=10_000,
+        lambda s: not language_of(s).data.vocabulary.spelling.joiner, by_bootstrap(200), cheap=True, most=10_000,
         settings=lambda s: {"lines": LINES}),
     "copied_lines": Measure(
         "Copies of training lines", "copied_lines", copied,

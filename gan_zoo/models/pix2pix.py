@@ -13,9 +13,10 @@ from gan_zoo.gan import GAN, Batch, Judgement, Terms
 from gan_zoo.nn.activations import activation
 from gan_zoo.nn.dense import BatchNormSettings
 from gan_zoo.nn.initialisation import InitName, initialise
-from gan_zoo.nn.label_maps import as_maps
+from gan_zoo.nn.label_maps import as_maps, refuse_two_kinds
 from gan_zoo.nn.norms import CriticNormName, normalisation, picture_norm, resolve
 from gan_zoo.nn.patch import WIDEST, PatchDiscriminator
+from gan_zoo.nn.per_layer import outputs_of
 from gan_zoo.nn.residual import ResidualBlock
 from gan_zoo.nn.resnet import ResnetGenerator, require_divisible
 from gan_zoo.schema import Arguments, ConfigError
@@ -201,11 +202,8 @@ class ResidualDiscriminator(nn.Module):
         initialise(self, init, init_scale)
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        features = []
-        for block in self.blocks:
-            x = block(x)
-            features.append(x)
-        return self.head(self.last(x).flatten(1)).squeeze(1), tuple(features)
+        features = outputs_of(self.blocks, x)
+        return self.head(self.last(features[-1]).flatten(1)).squeeze(1), tuple(features)
 
 
 class TranslationDiscriminator(nn.Module):
@@ -292,11 +290,7 @@ class Pix2Pix(GAN):
         **play: Any,
     ) -> None:
         super().__init__(**play)
-        if bool(input_channels) == bool(classes):
-            raise ConfigError(
-                f"pix2pix is given pictures or label maps; data.input_channels={input_channels} and data.classes={classes} "
-                "came, one of them must be 0; take data=streets or data=edges"
-            )
+        refuse_two_kinds(input_channels, classes)
         self.input_channels, self.classes_of_maps = input_channels, classes
         size = (input_channels or classes, channels, resolution, width or resolution)
         self.generator = Translator(*size, **generator)

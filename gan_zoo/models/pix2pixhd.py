@@ -17,6 +17,7 @@ from gan_zoo.nn.label_maps import (
     boundaries,
     halved_ids,
     pooled,
+    refuse_two_kinds,
     region_classes,
     region_means,
     regions,
@@ -307,11 +308,7 @@ class Pix2PixHD(GAN):
         **play: Any,
     ) -> None:
         super().__init__(**play)
-        if bool(input_channels) == bool(classes):
-            raise ConfigError(
-                f"pix2pixhd is given label maps or pictures; data.classes={classes} and data.input_channels={input_channels} "
-                "came, one of them must be 0; take data=streets"
-            )
+        refuse_two_kinds(input_channels, classes)
         if encoder is not None and not instances:
             raise ConfigError(
                 f"model.encoder gives each instance a style, but data.instances={instances}; set model.encoder=null"

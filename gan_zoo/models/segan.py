@@ -16,13 +16,14 @@ from gan_zoo.nn.waveform import (
     Padding,
     Shrink,
     WaveGenerator,
+    code_latent,
     code_length,
     de_emphasis,
-    full_scale,
-    pre_emphasis,
+    emphasised,
     refuse_kernel,
+    refuse_several_channels,
 )
-from gan_zoo.schema import Arguments, ConfigError
+from gan_zoo.schema import Arguments
 
 
 class VirtualBatchNorm(nn.Module):
@@ -146,11 +147,9 @@ class SEGAN(GAN):
         pre_emphasis: Annotated[float, Field(ge=0, lt=1)] = 0.95,
         **play: Any,
     ) -> None:
-        length = code_length(resolution, generator["stride"], len(generator["channels"]))
-        z = 0 if latent is None else int(latent["size"])
-        super().__init__(latent={**latent, "size": [z, length]} if latent else None, **play)
-        if channels != 1:
-            raise ConfigError(f"segan hears one channel, got data.channels={channels}; average them first")
+        z, latent = code_latent(latent, resolution, generator)
+        super().__init__(latent=latent, **play)
+        refuse_several_channels(channels)
         self.window, self.pre_emphasis = resolution, pre_emphasis
         self.generator = WaveGenerator(latent_channels=z, **generator)
         self.discriminator = SEGANDiscriminator(
@@ -158,8 +157,7 @@ class SEGAN(GAN):
         )
 
     def prepare_batch(self, batch: Batch) -> Batch:
-        sounds = {key: full_scale(batch[key]) for key in ("real", "condition") if key in batch}
-        return {**batch, **{key: pre_emphasis(sound, self.pre_emphasis) for key, sound in sounds.items()}}
+        return emphasised(batch, self.pre_emphasis)
 
     def readable(self, samples: Tensor) -> Tensor:
         return de_emphasis(samples, self.pre_emphasis)

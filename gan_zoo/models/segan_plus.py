@@ -14,17 +14,19 @@ from gan_zoo.gan import GAN, Batch, Judgement, Terms
 from gan_zoo.latent import Latent
 from gan_zoo.nn.initialisation import InitName, initialise
 from gan_zoo.nn.norms import BatchNorm, CriticNormName, normalisation, resolve
+from gan_zoo.nn.per_layer import outputs_of
 from gan_zoo.nn.spectral import MelLoss, SpectralLoss
 from gan_zoo.nn.wave_critics import WaveCritics
 from gan_zoo.nn.waveform import (
     Padding,
     Shrink,
     WaveGenerator,
+    code_latent,
     code_length,
     de_emphasis,
-    full_scale,
-    pre_emphasis,
+    emphasised,
     refuse_kernel,
+    refuse_several_channels,
 )
 from gan_zoo.schema import Arguments, ConfigError
 
@@ -85,11 +87,8 @@ class SEGANPlusDiscriminator(nn.Module):
         initialise(self, init, init_scale)
 
     def forward(self, pair: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        features = []
-        for layer in self.layers:
-            pair = layer(pair)
-            features.append(pair)
-        return self.head(pair).squeeze(1), tuple(features)
+        features = outputs_of(self.layers, pair)
+        return self.head(features[-1]).squeeze(1), tuple(features)
 
 
 class Opponents(nn.Module):
@@ -137,13 +136,9 @@ class SEGANPlus(GAN):
         pre_emphasis: Annotated[float, Field(ge=0, lt=1)] = 0.95,
         **play: Any,
     ) -> None:
-        length = code_length(resolution, generator["stride"], len(generator["channels"]))
-        z = 0 if latent is None else int(latent["size"])
-        super().__init__(latent={**latent, "size": [z, length]} if latent else None, **play)
-        if channels != 1:
-            raise ConfigError(
-                f"segan_plus hears one channel, got data.channels={channels}; average them first"
-            )
+        z, latent = code_latent(latent, resolution, generator)
+        super().__init__(latent=latent, **play)
+        refuse_several_channels(channels)
         if discriminator is None and critics is None:
             raise ConfigError(
                 "model.discriminator and model.critics are both null: nobody would judge; give one"
@@ -162,8 +157,7 @@ class SEGANPlus(GAN):
         )
 
     def prepare_batch(self, batch: Batch) -> Batch:
-        sounds = {key: full_scale(batch[key]) for key in ("real", "condition") if key in batch}
-        return {**batch, **{key: pre_emphasis(sound, self.pre_emphasis) for key, sound in sounds.items()}}
+        return emphasised(batch, self.pre_emphasis)
 
     def readable(self, samples: Tensor) -> Tensor:
         return de_emphasis(samples, self.pre_emphasis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal, cast
@@ -11,7 +12,6 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from gan_zoo import chance
-from gan_zoo.caption_vocabulary import BYTES, CaptionVocabulary
 from gan_zoo.gan import GAN, Batch, Judgement, Terms
 from gan_zoo.latent import Latent
 from gan_zoo.nn import joint_embedding, sentences
@@ -22,6 +22,7 @@ from gan_zoo.nn.norms import CriticNormName, NormName, normalisation, resolve
 from gan_zoo.nn.per_layer import without_identities
 from gan_zoo.regularizers import input_gradient
 from gan_zoo.schema import Arguments, ConfigError
+from gan_zoo.vocabulary import SYMBOL_BYTES, Vocabulary
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -49,6 +50,11 @@ class Text:
             raise ConfigError(
                 f"model.text.source={self.source} came with model.text.encoder={'null' if self.encoder is None else '{...}'}; "
                 f"captions need an encoder to read them, an embedding has been read already"
+            )
+        if self.weights is not None and self.encoder is None:
+            raise ConfigError(
+                f"model.text.weights={self.weights} came with model.text.source=embedding, which leaves no encoder to begin with "
+                "them; set model.text.weights=null"
             )
         if self.encoder is not None and self.training == "frozen" and self.weights is None:
             raise ConfigError(
@@ -252,7 +258,7 @@ class TextToImage(GAN):
         shared = self.settings.source == "captions" and not own
         self.encoder = self._encoder().requires_grad_(False) if shared else None
         self.conditioned_on = ("tokens",) if self.settings.source == "captions" else ("embedding",)
-        self.register_buffer("words", torch.zeros(self.settings.vocabulary, BYTES, dtype=torch.uint8))
+        self.register_buffer("words", torch.zeros(self.settings.vocabulary, SYMBOL_BYTES, dtype=torch.uint8))
         self.register_buffer("caption_length", torch.zeros((), dtype=torch.int64))
         self._share_rejection()
         self._refuse_norms_under_penalty()
@@ -284,31 +290,24 @@ class TextToImage(GAN):
     # ---- words -------------------------------------------------------------------------------------------------------
 
     @property
-    def vocabulary(self) -> CaptionVocabulary:
-        """The words that the model knows, empty before it has seen its data."""
-        return CaptionVocabulary.restored(cast(Tensor, self.words))
+    def vocabulary(self) -> Vocabulary:
+        """The words that it was trained on, which are stored with the weights."""
+        return Vocabulary.from_table(cast(Tensor, self.words))
 
-    def learn_words(self, units: list[str], length: int) -> None:
+    def learn_words(self, vocabulary: Vocabulary, length: int) -> None:
         """Stores the words of the data with the model, and how many a caption has; ConfigError where it knows others."""
-        stored = CaptionVocabulary(units).stored(self.settings.vocabulary)
-        words = cast(Tensor, self.words)
-        if words.any() and not torch.equal(words.cpu(), stored):
-            raise ConfigError(
-                f"the data's {len(units)} words are not the {len(self.vocabulary)} that this model has learnt; train it on the data "
-                f"that it began with, or start a new one"
-            )
-        words.copy_(stored)
+        vocabulary.store(cast(Tensor, self.words), room="model.text.vocabulary")
         cast(Tensor, self.caption_length).fill_(length)
 
-    def tokens(self, captions: list[str]) -> Tensor:
-        """Captions as int16 [N, L], as the data would give them; what is unknown is left out."""
-        return self.vocabulary.encode(captions, int(cast(Tensor, self.caption_length)))
+    def tokens(self, captions: Sequence[str]) -> Tensor:
+        """Captions as int16 [N, L], as the data would give them."""
+        return self.vocabulary.tokens(captions, int(cast(Tensor, self.caption_length)))
 
     def on_fit_start(self) -> None:
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         self._refuse_data_without_text(data)
         if self.settings.source == "captions":
-            self.learn_words(list(data.vocabulary), int(data.caption_length))
+            self.learn_words(data.vocabulary, int(data.caption_length))
         if self.settings.weights is not None and self.samples_seen == 0:
             self._begin_with(joint_embedding.read(self.settings.weights))
 
@@ -329,7 +328,7 @@ class TextToImage(GAN):
             )
 
     def _begin_with(self, trained: joint_embedding.Trained) -> None:
-        trained.refuse_other(self.settings.encoder, self.settings.size, self.vocabulary.units)
+        trained.refuse_other(self.settings.encoder, self.settings.size, self.vocabulary)
         players = (self.generator, self.discriminator, self.ema_generator)
         for encoder in (self.encoder, *(getattr(player, "encoder", None) for player in players)):
             if encoder is not None:
@@ -338,7 +337,7 @@ class TextToImage(GAN):
     # ---- sentences as vectors ----------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def read(self, captions: list[str]) -> Tensor:
+    def read(self, captions: Sequence[str]) -> Tensor:
         """What G is told of captions, [N, size]; only a model with an encoder can read."""
         if self.settings.source == "embedding":
             raise ConfigError(

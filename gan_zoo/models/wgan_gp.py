@@ -17,6 +17,7 @@ from gan_zoo.nn.initialisation import InitName, initialise
 from gan_zoo.nn.minibatch import MinibatchName
 from gan_zoo.nn.noise import vector_size
 from gan_zoo.nn.norms import CriticNormName, NormName, normalisation, resolve
+from gan_zoo.nn.per_layer import outputs_of
 from gan_zoo.nn.residual import Resampling, ResidualBlock
 from gan_zoo.schema import Arguments, ConfigError
 
@@ -118,11 +119,8 @@ class ResNetDiscriminator(nn.Module):
         _initialise(self, init, init_scale, residual_scale)
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        x, features = self.input(x), []
-        for block in self.blocks:
-            x = block(x)
-            features.append(x)
-        vector = self.minibatch(self.activation(x).mean((2, 3)))
+        features = outputs_of(self.blocks, self.input(x))
+        vector = self.minibatch(self.activation(features[-1]).mean((2, 3)))
         return self.head(vector).squeeze(1), (*features, vector)
 
 

@@ -4,7 +4,7 @@ one-hot text (Gulrajani et al. 2017, sec. 5.4; Rajeswar et al. 2017)."""
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
@@ -15,6 +15,7 @@ from gan_zoo import schedules
 from gan_zoo.gan import GAN, Batch, Judgement
 from gan_zoo.nn.initialisation import InitName, initialise
 from gan_zoo.nn.noise import vector_size
+from gan_zoo.nn.per_layer import outputs_of
 from gan_zoo.schema import Arguments, ByName, ConfigError
 from gan_zoo.vocabulary import PAD, SYMBOL_BYTES, Vocabulary
 
@@ -137,11 +138,8 @@ class CNNCritic(nn.Module):
         _initialise(self, init, init_scale, convolution_scale)
 
     def forward(self, x: Tensor, length: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-        x, features = self.first(x), []
-        for block in self.blocks:
-            x = block(x)
-            features.append(x)
-        return self.head(x.flatten(1)).squeeze(1), tuple(features)
+        features = outputs_of(self.blocks, self.first(x))
+        return self.head(features[-1].flatten(1)).squeeze(1), tuple(features)
 
 
 class LSTMCritic(nn.Module):
@@ -255,23 +253,12 @@ class WGANGPText(GAN):
     @property
     def vocabulary(self) -> Vocabulary:
         """The symbols that it was trained on, which are stored with the weights."""
-        symbols = torch.as_tensor(self.symbols)
-        if not bool(symbols.any()):
-            raise ConfigError(
-                "this model knows no symbols yet, it gets them from the data when training begins; train it first"
-            )
-        return Vocabulary.from_table(symbols.cpu())
+        return Vocabulary.from_table(cast(Tensor, self.symbols))
 
     def on_fit_start(self) -> None:
         """Takes the symbols of the data, or checks that they are those of the weights."""
-        symbols = torch.as_tensor(self.symbols)
-        table = self.trainer.datamodule.vocabulary.table().to(symbols.device)  # type: ignore[attr-defined]
-        if bool(symbols.any()) and not torch.equal(symbols, table):
-            raise ConfigError(
-                "the weights are for other symbols than the data's: the text, or how it is read (data.level, data.lower, "
-                "data.channels), has changed; take the text of the first run, or train anew"
-            )
-        symbols.copy_(table)
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        data.vocabulary.store(cast(Tensor, self.symbols), room="data.channels")
 
     def outcome(self, made: Tensor) -> Tensor:
         return made.argmax(1)
@@ -279,5 +266,4 @@ class WGANGPText(GAN):
     def readable(self, samples: Tensor) -> list[str]:
         """Lines of token ids [N, L], or of one-hot columns [N, vocabulary, L]."""
         ids = samples if samples.dim() == 2 else self.outcome(samples)
-        vocabulary = self.vocabulary
-        return [vocabulary.decode(line) for line in ids.tolist()]
+        return self.vocabulary.lines(ids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 
 from gan_zoo.nn import sentences
 from gan_zoo.schema import CheckpointError, ConfigError
+from gan_zoo.vocabulary import Vocabulary
 
 FORMAT = "gan_zoo text encoder 1"
 
@@ -66,10 +68,14 @@ class Trained(NamedTuple):
     digest: str
 
     @property
-    def vocabulary(self) -> list[str]:
-        return list(self.about["vocabulary"])
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary.listed(self.about["vocabulary"])
 
-    def refuse_other(self, encoder: dict[str, Any] | None, size: int, words: list[str]) -> None:
+    def tokens(self, captions: Sequence[str]) -> Tensor:
+        """Captions as int16 [N, L], as the data that it was trained on would give them."""
+        return self.vocabulary.tokens(captions, self.about["caption_length"])
+
+    def refuse_other(self, encoder: dict[str, Any] | None, size: int, words: Vocabulary) -> None:
         """ConfigError where a model's settings or its data's words are not this encoder's."""
         settings = {"name": self.about["encoder"]["name"], **defaults_of(self.about["encoder"])}
         wanted = {"name": (encoder or {}).get("name"), **defaults_of(encoder or {})}
@@ -78,7 +84,7 @@ class Trained(NamedTuple):
                 f"model.text.weights holds an encoder {settings} of size {self.about['size']}, the model has {wanted} of size {size}; "
                 f"set model.text.encoder and model.text.size to the file's"
             )
-        if words and words != self.vocabulary:
+        if words != self.vocabulary:
             raise ConfigError(
                 f"model.text.weights was trained with other words ({len(self.vocabulary)}) than the data have ({len(words)}); train it on "
                 f"these data, or give it their vocabulary"
@@ -157,6 +163,7 @@ def read(path: str | Path) -> Trained:
         about = json.loads(metadata["about"])
         _refuse_misfit(about, tensors)
         text, picture = networks(about)
+        Vocabulary.listed(about["vocabulary"])
         for side, network in (("text", text), ("picture", picture)):
             network.load_state_dict(
                 {

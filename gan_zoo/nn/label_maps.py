@@ -9,6 +9,15 @@ from torch.nn import functional as F
 from gan_zoo.schema import ConfigError
 
 
+def refuse_two_kinds(input_channels: int, classes: int) -> None:
+    """ConfigError unless a model is given pictures of so many channels, or label maps of so many classes."""
+    if bool(input_channels) == bool(classes):
+        raise ConfigError(
+            f"this model is given pictures or label maps; data.input_channels={input_channels} and data.classes={classes} "
+            "came, one of them must be 0; take data=streets or data=edges"
+        )
+
+
 def as_maps(condition: Tensor, classes: int) -> Tensor:
     """uint8 pictures [N, C, H, W] -> floats in [-1, 1]; class ids [N, H, W] -> one-hot float [N, classes, H, W].
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gan_zoo.nn.dense import BatchNormSettings
 from gan_zoo.nn.initialisation import InitName, initialise
 from gan_zoo.nn.norms import CriticNormName, picture_norm, resolve
+from gan_zoo.nn.per_layer import outputs_of
 from gan_zoo.schema import ConfigError
 
 WIDEST = 8  # times the width, of the widest layer
@@ -82,11 +83,8 @@ class PatchDiscriminator(nn.Module):
         initialise(self, init, init_scale)
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        features = []
-        for layer in self.layers:
-            x = layer(x)
-            features.append(x)
-        return self.head(x), tuple(features)
+        features = outputs_of(self.layers, x)
+        return self.head(features[-1]), tuple(features)
 
     def require_size(self, height: int, width: int) -> None:
         """ConfigError where pictures of that size leave no logit."""

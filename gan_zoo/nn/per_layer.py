@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from gan_zoo.schema import ConfigError
 
@@ -20,6 +21,15 @@ def per_layer(setting: T | list[T], count: int, name: str) -> list[T]:
             f"{name} has {len(setting)} values for {count} layers: {setting}; give {count}, or one for all"
         )
     return setting
+
+
+def outputs_of(layers: Iterable[nn.Module], x: Tensor) -> list[Tensor]:
+    """What each layer gives, each fed with what the one before gives."""
+    found = []
+    for layer in layers:
+        x = layer(x)
+        found.append(x)
+    return found
 
 
 def without_identities(*layers: nn.Module) -> nn.Sequential:

@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from gan_zoo.schema import ConfigError
 
-ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{} "
 SHORTEST = 66  # characters that leave the char-CNN-RNN one recurrent step; the authors' 201 leave 8
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
@@ -39,6 +39,12 @@ def de_emphasis(sound: Tensor, coefficient: float) -> Tensor:
     )
 
 
+def emphasised(batch: dict[str, Tensor], coefficient: float) -> dict[str, Tensor]:
+    """A batch whose `real` and `condition`, where they came, are at full scale and behind pre_emphasis."""
+    sounds = {key: full_scale(batch[key]) for key in ("real", "condition") if key in batch}
+    return {**batch, **{key: pre_emphasis(sound, coefficient) for key, sound in sounds.items()}}
+
+
 def code_length(resolution: int, stride: int, layers: int) -> int:
     """Length of the code of a window; ConfigError where the strides do not divide it."""
     factor = stride**layers
@@ -49,6 +55,17 @@ def code_length(resolution: int, stride: int, layers: int) -> int:
             f"came; {' or '.join(map(str, sorted({below, above})))} would work"
         )
     return resolution // factor
+
+
+def code_latent(
+    latent: dict[str, Any] | None, resolution: int, generator: dict[str, Any]
+) -> tuple[int, dict[str, Any] | None]:
+    """(channels of z, settings of a Latent as long as the code of WaveGenerator); (0, None) where there is no z."""
+    length = code_length(resolution, generator["stride"], len(generator["channels"]))
+    if latent is None:
+        return 0, None
+    channels = int(latent["size"])
+    return channels, {**latent, "size": [channels, length]}
 
 
 class Shrink(nn.Module):
@@ -160,6 +177,11 @@ class WaveGenerator(nn.Module):
 
     def _gained(self, maps: Sequence[Tensor], layer: int) -> Tensor:
         return maps[layer] if self.gains is None else self.gains[layer] * maps[layer]
+
+
+def refuse_several_channels(channels: int) -> None:
+    if channels != 1:
+        raise ConfigError(f"this model hears one channel, got data.channels={channels}; average them first")
 
 
 def refuse_kernel(kernel: int, stride: int) -> None:

@@ -12,7 +12,7 @@ from gan_zoo import media
 from gan_zoo.gan import GAN
 from gan_zoo.latent import spherical
 from gan_zoo.schema import ConfigError
-from gan_zoo.views.reading import Read, reader
+from gan_zoo.views.reading import Read, reader, warn_of_unknown
 from gan_zoo.views.style import in_style
 
 
@@ -30,7 +30,9 @@ def drawn(
     encoder: str | None,
 ) -> media.Picture:
     """The labelled strip of a view; captions: one, or two where the view goes from one to the other."""
-    read = reader(gan, encoder)
+    read, vocabulary = reader(gan, encoder)
+    if vocabulary is not None:
+        warn_of_unknown(vocabulary, captions)
     if view in ("captions", "caption_arithmetic") and len(captions) != 2:
         raise ConfigError(f"view={view} goes between two captions; give caption=... and other=...")
     if view == "captions":

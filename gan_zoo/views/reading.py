@@ -9,29 +9,32 @@ from typing import Any
 from torch import Tensor
 
 from gan_zoo.schema import ConfigError
+from gan_zoo.vocabulary import Vocabulary
 
 Read = Callable[[Sequence[str]], Tensor]
 
 
-def warn_of_unknown(gan: Any, captions: Sequence[str]) -> list[str]:
+def warn_of_unknown(vocabulary: Vocabulary, captions: Sequence[str]) -> None:
     """Names on stderr the words that the model does not know; ConfigError where a caption has no other."""
-    vocabulary = gan.vocabulary
     unknown = list(dict.fromkeys(word for caption in captions for word in vocabulary.unknown(caption)))
     for caption in captions:
-        if not set(vocabulary.split(caption)) - set(unknown):
+        if not set(vocabulary.spelling.split(caption)) - set(unknown):
+            known = ", ".join(list(vocabulary.ids)[:12])
             raise ConfigError(
-                f"caption={caption!r}: the model knows none of its words; it knows {', '.join(vocabulary.units[2:14])}, ..."
+                f"caption={caption!r}: the model knows none of its words; it knows {known}, ..."
             )
     if unknown:
         print(
-            f"warning: the model has never seen {', '.join(map(repr, unknown))}; left out of the caption",
+            f"warning: the model has never seen {', '.join(map(repr, unknown))}; it reads each as the same unknown symbol",
             file=sys.stderr,
         )
-    return unknown
 
 
-def reader(gan: Any, encoder: str | None) -> Read:
-    """From captions to what G is told: by the model's own encoder, or by the one that made the embeddings it was trained on."""
+def reader(gan: Any, encoder: str | None) -> tuple[Read, Vocabulary | None]:
+    """From captions to what G is told: by the model's own encoder, or by the one that made the embeddings it was trained on.
+
+    The vocabulary is None where every word is known.
+    """
     if getattr(gan, "read", None) is None:
         raise ConfigError(f"{type(gan).__name__} takes no captions; train one with model=text_to_image")
     if gan.settings.source == "embedding":
@@ -42,10 +45,6 @@ def reader(gan: Any, encoder: str | None) -> Read:
             )
         from gan_zoo.embed_captions import embedder
 
-        return embedder(encoder).embed
-
-    def read(captions: Sequence[str]) -> Tensor:
-        warn_of_unknown(gan, captions)
-        return gan.read(list(captions))
-
-    return read
+        chosen = embedder(encoder)
+        return chosen.embed, chosen.vocabulary
+    return gan.read, gan.vocabulary

@@ -87,7 +87,7 @@ def _training_sentences(gan: Any, run: Path, most: int = 2000) -> Tensor | None:
     batch = items.__getitems__([(i, 0, data.resolution) for i in range(min(most, len(items)))])
     if gan.settings.source == "embedding":
         return batch["embedding"].float()
-    return gan.read(gan.vocabulary.decode(batch["tokens"]))
+    return gan.read(gan.vocabulary.lines(batch["tokens"]))
 
 
 def _invert(gan: Any, network: PictureEncoder, told: Tensor, seed: int, steps: int, batch: int = 64) -> None:

@@ -34,13 +34,6 @@ def play(gan: GAN, samples: int, *callbacks: Any) -> None:
     trainer(samples, *callbacks).fit(gan, data)
 
 
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gan_zoo import media
-
-    monkeypatch.setattr(media, "loss_curves", lambda metrics, path: None)
-
-
 def small(**settings: Any) -> Evaluation:
     return Evaluation(**{"every": 64, "n": 50, "reals": 100, **settings})
 

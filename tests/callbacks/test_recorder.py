@@ -11,7 +11,6 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from gan_zoo import media
 from gan_zoo.callbacks.recorder import Recorder, Watcher, ordered, undisturbed
 from gan_zoo.schema import ConfigError
 
@@ -48,13 +47,6 @@ def bits(folder: Path) -> list[dict[str, str]]:
 
 def positions(folder: Path) -> list[int]:
     return [int(row["samples_seen"]) for row in table(folder)]
-
-
-@pytest.fixture(autouse=True)
-def undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most of a short run's time would go into losses.png, which one test here looks at."""
-    if "losses_png" not in request.node.name:
-        monkeypatch.setattr(media, "loss_curves", lambda metrics, path: None)
 
 
 class Spy(Watcher):

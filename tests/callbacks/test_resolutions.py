@@ -25,11 +25,6 @@ CONFIG = ("model=pggan", "data=avatars", "data.size=60", "data.held_out=30", "da
           "model.discriminator.base=32", "model.latent.size=8", "model.discriminator.minibatch_group=null")  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(media, "loss_curves", lambda metrics, path: None)
-
-
 def play(folder: Path, samples: int, *callbacks: Any) -> GAN:
     config = validate(compose(CONFIG))
     data, gan = data_module(config), loading.build(config)

@@ -6,24 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
 from PIL import Image
-
-from gan_zoo.classes import load_data_class
-from gan_zoo.data.stream import DataModule
-
-CONF = Path(__file__).parents[2] / "conf" / "data"
-
-
-def made(name: str, **changes: Any) -> Any:
-    """The data module of conf/data/<name>.yaml with other values."""
-    config = OmegaConf.load(CONF / f"{name}.yaml")
-    config.seed = 0
-    values = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(values, dict)
-    kind = load_data_class(values.pop("_target_"))
-    module: DataModule = kind(**{str(key): value for key, value in values.items()} | changes)
-    return module
 
 
 def write(path: Path, array: np.ndarray[Any, Any]) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from gan_zoo.data.avatar_attributes import BEARDED_STYLES, CHOICES, sample
 from gan_zoo.data.avatar_hair import STYLES
@@ -21,20 +20,15 @@ from gan_zoo.data.avatars import UNREAD, Avatars, attribute_table, draw, read_at
 from gan_zoo.data.drawing import Canvas, above, circle, curve, ellipse, rounded_box, stroke, superellipse
 from gan_zoo.data.pyramid import shrink
 from gan_zoo.schema import ConfigError, DataError
+from tests.data.configured import made
 
-CONF = Path(__file__).parents[2] / "conf" / "data" / "avatars.yaml"
 BLACK, WHITE = np.zeros(3, np.float32), np.ones(3, np.float32)
 
 
 def make(**changes: Any) -> Avatars:
     """The data set of conf/data/avatars.yaml, with few avatars."""
-    config = OmegaConf.load(CONF)
-    config.seed = 0
-    values = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(values, dict)
-    assert values.pop("_target_") == "gan_zoo.data.avatars.Avatars"
-    few = {"size": 12, "held_out": 4}
-    return Avatars(**{str(key): value for key, value in values.items()} | few | changes)
+    avatars: Avatars = made("avatars", **{"size": 12, "held_out": 4} | changes)
+    return avatars
 
 
 def batch(module: Avatars, resolution: int, epoch: int = 0) -> torch.Tensor:

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
 
 from gan_zoo.data.caption_embeddings import write_embeddings
 from gan_zoo.data.caption_hdf5 import write_captions
 from gan_zoo.data.captions import CaptionData
 from gan_zoo.schema import ConfigError, DataError
+from tests.data.configured import made
 
-CONF = Path(__file__).parents[2] / "conf/data"
 SMALL = {"resolution": 8, "margin": 1.25, "workers": 0, "seed": 0}
 
 
 def data(name: str, root: Path | None, **settings: Any) -> CaptionData:
-    values = yaml.safe_load((CONF / f"{name}.yaml").read_text())
-    module, _, kind = values.pop("_target_").rpartition(".")
-    given = {**values, **SMALL, "root": root and str(root), **settings}
-    made: CaptionData = getattr(import_module(module), kind)(**given)
-    return made
+    found: CaptionData = made(name, **{**SMALL, "root": root and str(root), **settings})
+    return found
 
 
 def picture(path: Path, grey: int, size: tuple[int, int] = (20, 12)) -> None:
@@ -106,8 +101,8 @@ def test_birds_are_read_with_their_captions_and_zero_shot_classes(tmp_path: Path
 def test_words_of_test_captions_alone_are_unknown(tmp_path: Path):
     write_oxford(tmp_path)
     flowers = data("oxford_102", tmp_path, classes=3)
-    assert "4" in flowers.vocabulary
-    assert "5" not in flowers.vocabulary
+    assert "4" in flowers.vocabulary.ids
+    assert "5" not in flowers.vocabulary.ids
     assert flowers.decode(flowers.encode(["number 5"])) == ["number <unknown>"]
 
 

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from gan_zoo.data.caption_embeddings import fingerprint, read_embeddings, write_embeddings
-from gan_zoo.data.captions import ALPHABET, CaptionedPictures, CaptionTable, Vocabulary
+from gan_zoo.data.captions import CaptionedPictures, CaptionTable
 from gan_zoo.data.pyramid import MemoryPictures
 from gan_zoo.schema import ConfigError, DataError
+from gan_zoo.vocabulary import CAPTION_WORDS, Vocabulary
 
-WORDS = Vocabulary.from_words(["a", "b", "c", "flower", "red"], 4)
+WORDS = Vocabulary(["a", "b", "c", "flower", "red"], CAPTION_WORDS)
 
 
 def captioned(
@@ -24,7 +25,8 @@ def captioned(
     """Row i is a grey picture of level i, 8 px."""
     texts = [text for row in captions for text in row]
     starts = np.cumsum([0, *map(len, captions)])
-    table = CaptionTable(texts, starts, Vocabulary.from_words(sorted({*texts}), 1).encode(texts), embedding)
+    tokens = Vocabulary(sorted({*texts}), CAPTION_WORDS).tokens(texts, 1)
+    table = CaptionTable(texts, starts, tokens, embedding)
     levels = torch.arange(len(captions), dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8)
     store = MemoryPictures(levels.contiguous(), 8)
     return CaptionedPictures(
@@ -34,41 +36,6 @@ def captioned(
 
 def batch(items: CaptionedPictures, epochs: int = 1) -> dict[str, Tensor]:
     return items.__getitems__([(i, epoch, 8) for epoch in range(epochs) for i in range(len(items))])
-
-
-# ---------------------------------------------------------------- coding
-
-
-def test_words_are_numbered_from_2_and_padded_with_0():
-    tokens = WORDS.encode(["a red flower", "A zebra, b.", ""])
-    assert tokens.dtype == torch.int16
-    assert tokens.tolist() == [[2, 6, 5, 0], [2, 1, 3, 0], [0, 0, 0, 0]]
-
-
-def test_what_is_too_long_is_cut():
-    assert WORDS.encode(["a b c a b c"]).tolist() == [[2, 3, 4, 2]]
-
-
-def test_decoding_gives_the_words_back():
-    assert WORDS.decode(WORDS.encode(["a red flower", ""])) == ["a red flower", ""]
-
-
-def test_unknown_words_are_named():
-    assert WORDS.unknown("a blue Zebra-like flower") == ["blue", "zebra-like"]
-
-
-def test_characters_are_numbered_as_by_the_authors():
-    """Their Lua table numbers 70 characters from 1, and a later entry wins: '-' is 60 and not 37."""
-    characters = Vocabulary.from_characters(201)
-    assert len(ALPHABET) == 70
-    assert len(characters.units) == 71
-    assert characters.encode(["az09- é"])[0, :7].tolist() == [1, 26, 27, 36, 60, 70, 0]
-    assert characters.decode(characters.encode(["two-lipped  Petals, 5!"])) == ["two-lipped petals, 5!"]
-
-
-def test_a_vocabulary_too_large_for_16_bits_is_refused():
-    with pytest.raises(ConfigError, match="too large"):
-        Vocabulary.from_words([str(number) for number in range(40_000)], 4)
 
 
 # ---------------------------------------------------------------- which caption, which mismatch
@@ -135,7 +102,7 @@ def test_pictures_that_are_all_described_alike_are_refused(captions: list[list[s
 
 def test_crops_move_with_the_epoch_and_have_the_side_asked_for():
     ramp = torch.arange(100, dtype=torch.uint8).view(1, 1, 10, 10).expand(2, 3, 10, 10).contiguous()
-    table = CaptionTable(["x", "y"], np.array([0, 1, 2]), WORDS.encode(["a", "b"]))
+    table = CaptionTable(["x", "y"], np.array([0, 1, 2]), WORDS.tokens(["a", "b"], 4))
     items = CaptionedPictures(MemoryPictures(ramp, 10), np.arange(2), table, None, crop=8)
     corners = {int(items.__getitems__([(0, epoch, 8)])["real"][0, 0, 0, 0]) for epoch in range(200)}
     assert corners == {0, 1, 2, 10, 11, 12, 20, 21, 22}
@@ -145,7 +112,7 @@ def test_crops_move_with_the_epoch_and_have_the_side_asked_for():
 def test_half_of_the_pictures_are_mirrored_where_asked():
     left = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
     left[..., :4] = 255
-    table = CaptionTable(["x", "y"], np.array([0, 1, 2]), WORDS.encode(["a", "b"]))
+    table = CaptionTable(["x", "y"], np.array([0, 1, 2]), WORDS.tokens(["a", "b"], 4))
     items = CaptionedPictures(MemoryPictures(left, 8), np.arange(2), table, None, flip=True)
     mirrored = [items.__getitems__([(0, epoch, 8)])["real"][0, 0, 0, 0] == 0 for epoch in range(400)]
     assert abs(sum(mirrored) - 200) < 4 * 10

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -27,14 +26,12 @@ from gan_zoo.data.flower_grammar import asked, describe, vocabulary
 from gan_zoo.data.flower_reader import ATTRIBUTES, UNREAD, lab
 from gan_zoo.data.flowers import Flowers, draw, read_attributes
 from gan_zoo.schema import ConfigError
-
-CONFIG = Path(__file__).parents[2] / "conf/data/flowers.yaml"
+from tests.data.configured import made
 
 
 def flowers(**settings: Any) -> Flowers:
-    values = yaml.safe_load(CONFIG.read_text())
-    values.pop("_target_")
-    return Flowers(**{**values, "seed": 0, "size": 24, "held_out": 8, "unseen": 8, **settings})
+    found: Flowers = made("flowers", **{"size": 24, "held_out": 8, "unseen": 8} | settings)
+    return found
 
 
 @cache
@@ -226,7 +223,7 @@ def test_the_vocabulary_holds_every_word_and_no_caption_is_cut():
     assert len(vocabulary()) == len(set(vocabulary()))
     captions = [describe(sample(1, number), which) for number in range(1500) for which in range(4)]
     tokens = data.encode(captions)
-    assert data.vocabulary[:2] == ["<pad>", "<unknown>"]
+    assert data.vocabulary.symbols[:2] == ["<pad>", "<unknown>"]
     assert (tokens != 1).all()
     assert (tokens[:, -1] == 0).all()  # room is left, so nothing was cut
 

@@ -16,12 +16,11 @@ import torch
 import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 from PIL import Image
 
+from gan_zoo.config import conf_dir
 from gan_zoo.data import images, pyramid
 from gan_zoo.data.image_data import ImageData, spread
-from gan_zoo.data.images import CIFAR10, MNIST, CelebA, Digits, FashionMNIST, Folder, StackedDigits
 from gan_zoo.data.pyramid import (
     MemoryPictures,
     Pictures,
@@ -34,42 +33,21 @@ from gan_zoo.data.pyramid import (
 )
 from gan_zoo.data.stream import EndlessBatchSampler, Order
 from gan_zoo.schema import ConfigError, DataError
+from tests.data.configured import made
+from tests.data.noise import noise
 
-CONF = Path(__file__).parents[2] / "conf" / "data"
-MADE_HERE = {
-    "digits": Digits,
-    "stacked_digits": StackedDigits,
-    "mnist": MNIST,
-    "fashion_mnist": FashionMNIST,
-    "cifar10": CIFAR10,
-    "celeba": CelebA,
-    "anime_faces": Folder,
-    "folder": Folder,
-}
-
-
-def configured(name: str, **overrides: Any) -> Any:
-    """The data set of conf/data/<name>.yaml with some values changed."""
-    values = OmegaConf.to_container(OmegaConf.merge({"seed": 0}, OmegaConf.load(CONF / f"{name}.yaml")))
-    assert isinstance(values, dict)
-    target = str(values.pop("_target_"))
-    assert target == f"gan_zoo.data.images.{MADE_HERE[name].__name__}"
-    return MADE_HERE[name](**{**values, "seed": 0, **overrides})
-
-
-def noise(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+NAMES = ["digits", "stacked_digits", "mnist", "fashion_mnist", "cifar10", "celeba", "anime_faces", "folder"]
 
 
 def batch(data: Any, indices: Any, resolution: int, epoch: int = 0) -> dict[str, torch.Tensor]:
     return data.__getitems__([(int(index), epoch, resolution) for index in indices])
 
 
-@pytest.mark.parametrize("name", MADE_HERE)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_config_opens_with_one_line_and_names_every_value(name: str) -> None:
-    first = (CONF / f"{name}.yaml").read_text().splitlines()[0]
+    first = (conf_dir() / "data" / f"{name}.yaml").read_text().splitlines()[0]
     assert first.startswith("# ") and 30 < len(first) <= 110
-    data = configured(name)
+    data = made(name)
     assert isinstance(data, ImageData) and data.name == name and data.modality == "image"
 
 
@@ -204,13 +182,13 @@ def test_a_flip_is_the_same_at_every_resolution() -> None:
 
 
 def test_a_batch_is_a_copy() -> None:
-    data = configured("digits", resolution=16).train_set()
+    data = made("digits", resolution=16).train_set()
     batch(data, range(4), 16)["real"].zero_()
     assert batch(data, range(4), 16)["real"].any()
 
 
 def test_a_batch_of_two_resolutions_is_refused() -> None:
-    data = configured("digits").train_set()
+    data = made("digits").train_set()
     with pytest.raises(ConfigError, match=r"one resolution, got \[16, 32\]"):
         data.__getitems__([(0, 0, 16), (1, 0, 32)])
 
@@ -218,7 +196,7 @@ def test_a_batch_of_two_resolutions_is_refused() -> None:
 def test_an_epoch_is_a_permutation_through_the_loader_with_and_without_workers() -> None:
     seen = {}
     for workers in (0, 2):
-        data = configured("digits", resolution=8, classes=0, batch_size=60, workers=workers)
+        data = made("digits", resolution=8, classes=0, batch_size=60, workers=workers)
         numbers = torch.arange(1500, dtype=torch.uint8)  # not unique: the picture is, beside its row
         store = MemoryPictures(
             torch.stack([numbers, torch.arange(1500).div(256, rounding_mode="floor").byte()], 1)[
@@ -264,7 +242,7 @@ def test_a_split_is_spread_evenly() -> None:
 
 
 def test_digits_are_1500_to_train_with_and_297_held_out_in_proportion() -> None:
-    data = configured("digits")
+    data = made("digits")
     data.prepare()
     train, held_out = data.train_set(), data.held_out_set()
     assert (len(train), len(held_out)) == (1500, 297)
@@ -276,14 +254,14 @@ def test_digits_are_1500_to_train_with_and_297_held_out_in_proportion() -> None:
 
 def test_the_split_of_the_digits_never_changes() -> None:
     """Recorded figures: a published result names this split."""
-    held_out = configured("digits").loaded.held_out
+    held_out = made("digits").loaded.held_out
     assert hashlib.sha256(held_out.astype("<i8").tobytes()).hexdigest()[:16] == "a2d73051c5e209f1"
 
 
 def test_without_a_margin_at_their_own_side_digits_are_the_file() -> None:
     from sklearn.datasets import load_digits
 
-    data = configured("digits", resolution=8)
+    data = made("digits", resolution=8)
     ours = batch(data.train_set(), range(1500), 8)
     bunch = load_digits()
     np.testing.assert_array_equal(
@@ -294,7 +272,7 @@ def test_without_a_margin_at_their_own_side_digits_are_the_file() -> None:
 
 def test_enlarged_digits_are_still_told_apart_by_their_nearest_neighbour() -> None:
     """1-nearest-neighbour on these 8x8 digits is known to be right for 97 to 99 of 100."""
-    data = configured("digits", resolution=32)
+    data = made("digits", resolution=32)
     train, test = batch(data.train_set(), range(1500), 32), batch(data.held_out_set(), range(297), 32)
     distances = torch.cdist(test["real"].flatten(1).float(), train["real"].flatten(1).float())
     right = train["condition"][distances.argmin(1)] == test["condition"]
@@ -302,8 +280,8 @@ def test_enlarged_digits_are_still_told_apart_by_their_nearest_neighbour() -> No
 
 
 def test_a_margin_keeps_ink_off_the_frame() -> None:
-    framed = batch(configured("digits").train_set(), range(1500), 32)["real"].float()
-    bare = batch(configured("digits", margin=0).train_set(), range(1500), 32)["real"].float()
+    framed = batch(made("digits").train_set(), range(1500), 32)["real"].float()
+    bare = batch(made("digits", margin=0).train_set(), range(1500), 32)["real"].float()
     edge = [0, -1]
     assert framed[:, :, edge].mean() < 5 < 60 < bare[:, :, edge].mean()
 
@@ -311,7 +289,7 @@ def test_a_margin_keeps_ink_off_the_frame() -> None:
 @pytest.mark.parametrize("resolution", [8, 9, 10, 28, 32, 64])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_digits_come_at_any_side_and_channels(resolution: int, channels: int) -> None:
-    data = configured("digits", resolution=resolution, channels=channels)
+    data = made("digits", resolution=resolution, channels=channels)
     for side in (resolution, 7, 4):
         real = batch(data.train_set(), [0, 5], side)["real"]
         assert real.shape == (2, channels, side, side) and real.dtype == torch.uint8
@@ -344,16 +322,16 @@ def test_digits_come_at_any_side_and_channels(resolution: int, channels: int) ->
 )
 def test_a_setting_that_cannot_be_is_refused(name: str, overrides: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        configured(name, **overrides).prepare()
+        made(name, **overrides).prepare()
 
 
 def test_labels_can_be_left_out() -> None:
-    data = configured("digits", classes=0)
+    data = made("digits", classes=0)
     assert set(batch(data.train_set(), [0], 32)) == {"real"} and data.conditions() is None
 
 
 def test_classes_can_be_weighted() -> None:
-    data = configured("digits", class_weights=[0.0] * 9 + [1.0])
+    data = made("digits", class_weights=[0.0] * 9 + [1.0])
     weights = data._item_weights()
     picked = [index for index, _ in Order(1500, 0, weights).keys(0, 300)]
     assert (batch(data.train_set(), picked, 32)["condition"] == 9).all()
@@ -363,8 +341,8 @@ def test_classes_can_be_weighted() -> None:
 
 
 def test_stacked_digits_are_three_digits_and_the_number_they_spell() -> None:
-    data = configured("stacked_digits", resolution=16)
-    digits = configured("digits", resolution=16)
+    data = made("stacked_digits", resolution=16)
+    digits = made("digits", resolution=16)
     known = batch(digits.train_set(), range(1500), 16)
     stacks = batch(data.train_set(), range(200), 16)
     for real, number in zip(stacks["real"], stacks["condition"].tolist(), strict=True):
@@ -374,16 +352,16 @@ def test_stacked_digits_are_three_digits_and_the_number_they_spell() -> None:
 
 
 def test_every_picture_of_a_digit_is_stacked() -> None:
-    real = batch(configured("stacked_digits", resolution=16).train_set(), range(8000), 16)["real"]
+    real = batch(made("stacked_digits", resolution=16).train_set(), range(8000), 16)["real"]
     shown = {picture.numpy().tobytes() for picture in real.reshape(-1, 16, 16)}
     assert 1480 <= len(shown) <= 1500  # 16 draws of each are expected
 
 
 def test_held_out_stacks_hold_no_training_picture() -> None:
-    data = configured("stacked_digits", resolution=16)
+    data = made("stacked_digits", resolution=16)
     train = {
         bytes(p.numpy().tobytes())
-        for p in batch(configured("digits", resolution=16).train_set(), range(1500), 16)["real"]
+        for p in batch(made("digits", resolution=16).train_set(), range(1500), 16)["real"]
     }
     held_out = data.held_out_set()
     assert len(held_out) == 26_000
@@ -392,20 +370,20 @@ def test_held_out_stacks_hold_no_training_picture() -> None:
 
 
 def test_stacks_are_a_function_of_seed_index_and_epoch_alone() -> None:
-    data = configured("stacked_digits").train_set()
+    data = made("stacked_digits").train_set()
     whole = batch(data, range(64), 32, epoch=4)
     backwards = batch(data, range(63, -1, -1), 32, epoch=4)
     assert torch.equal(whole["real"], backwards["real"].flip(0))
     assert torch.equal(whole["condition"], backwards["condition"].flip(0))
     for other in (
         batch(data, range(64), 32, epoch=5),
-        batch(configured("stacked_digits", seed=1).train_set(), range(64), 32, 4),
+        batch(made("stacked_digits", seed=1).train_set(), range(64), 32, 4),
     ):
         assert (other["condition"] == whole["condition"]).sum() < 5
 
 
 def test_all_thousand_modes_are_equally_likely() -> None:
-    data = configured("stacked_digits", resolution=8).train_set()
+    data = made("stacked_digits", resolution=8).train_set()
     numbers = torch.cat([batch(data, range(at, at + 5000), 4)["condition"] for at in range(0, 100_000, 5000)])
     counts = torch.bincount(numbers, minlength=1000).double()
     assert len(counts) == 1000
@@ -415,7 +393,7 @@ def test_all_thousand_modes_are_equally_likely() -> None:
 
 def test_stacks_have_no_fixed_class_to_weight() -> None:
     with pytest.raises(ConfigError, match="class_weights"):
-        configured("stacked_digits", class_weights=[1.0] * 1000)._item_weights()
+        made("stacked_digits", class_weights=[1.0] * 1000)._item_weights()
 
 
 # ---------------------------------------------------------------- MNIST and Fashion-MNIST
@@ -441,8 +419,8 @@ def write_mnist(raw: Path, suffix: str = ".gz", counts: tuple[int, int] = (40, 2
 @pytest.mark.parametrize("suffix", [".gz", ""])
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
 def test_mnist_is_read_in_its_own_layout(name: str, suffix: str, tmp_path: Path) -> None:
-    files = write_mnist(tmp_path / MADE_HERE[name].__name__ / "raw", suffix)
-    data = configured(name, root=str(tmp_path))
+    files = write_mnist(tmp_path / type(made(name)).__name__ / "raw", suffix)
+    data = made(name, root=str(tmp_path))
     data.prepare()
     for part, count, found in (("train", 40, data.train_set()), ("t10k", 20, data.held_out_set())):
         ours = batch(found, range(count), 28)
@@ -454,7 +432,7 @@ def test_mnist_is_read_in_its_own_layout(name: str, suffix: str, tmp_path: Path)
 def test_mnist_equals_torchvisions_reading(tmp_path: Path) -> None:
     write_mnist(tmp_path / "MNIST" / "raw", suffix="")
     theirs = torchvision.datasets.MNIST(tmp_path, train=True)
-    ours = batch(configured("mnist", root=str(tmp_path)).train_set(), range(40), 28)
+    ours = batch(made("mnist", root=str(tmp_path)).train_set(), range(40), 28)
     assert torch.equal(ours["real"][:, 0], theirs.data) and torch.equal(ours["condition"], theirs.targets)
 
 
@@ -462,10 +440,10 @@ def test_mnist_fits_another_side_by_resizing_or_padding(tmp_path: Path) -> None:
     files = write_mnist(tmp_path / "MNIST" / "raw")
     original = torch.from_numpy(files["train-images-idx3-ubyte"])[:, None]
     for fit, expected in (("resize", enlarge(original, 32)), ("pad", pad(original, 32))):
-        data = configured("mnist", root=str(tmp_path), resolution=32, fit=fit)
+        data = made("mnist", root=str(tmp_path), resolution=32, fit=fit)
         assert torch.equal(batch(data.train_set(), range(40), 32)["real"], expected)
         assert torch.equal(batch(data.train_set(), range(40), 16)["real"], shrink(expected, 16))
-    colour = configured("mnist", root=str(tmp_path), channels=3).train_set()
+    colour = made("mnist", root=str(tmp_path), channels=3).train_set()
     assert torch.equal(batch(colour, range(40), 28)["real"], original.expand(-1, 3, -1, -1))
 
 
@@ -512,14 +490,14 @@ def test_a_damaged_mnist_is_named(case: str, tmp_path: Path) -> None:
     else:
         damage(raw, name, change)
     with pytest.raises(DataError, match=message) as caught:
-        configured("mnist", root=str(tmp_path)).prepare()
+        made("mnist", root=str(tmp_path)).prepare()
     assert caught.value.path.name.removesuffix(".gz") == name.removesuffix(".gz")
 
 
 def test_a_root_that_is_not_there_names_the_layout(tmp_path: Path) -> None:
     for name in ("mnist", "cifar10", "celeba", "folder"):
         with pytest.raises(DataError, match=r"there is no such folder\. Expected") as caught:
-            configured(name, root=str(tmp_path / "absent")).prepare()
+            made(name, root=str(tmp_path / "absent")).prepare()
         assert caught.value.path == tmp_path / "absent"
 
 
@@ -545,9 +523,9 @@ def test_nothing_is_downloaded_unless_asked_for(tmp_path: Path, monkeypatch: pyt
     )
     (tmp_path / "root").mkdir()
     with pytest.raises(DataError, match="no such file"):
-        configured("mnist", root=str(tmp_path / "root")).prepare()
+        made("mnist", root=str(tmp_path / "root")).prepare()
     assert not calls
-    data = configured("mnist", root=str(tmp_path / "new" / "root"), download=True)
+    data = made("mnist", root=str(tmp_path / "new" / "root"), download=True)
     data.prepare()
     assert len(calls) == 1 and len(data.train_set()) == 40
 
@@ -555,7 +533,7 @@ def test_nothing_is_downloaded_unless_asked_for(tmp_path: Path, monkeypatch: pyt
 def test_a_download_that_fails_is_a_data_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [(tmp_path / "nothing").as_uri() + "/"])
     with pytest.raises(DataError, match=r"(?s)the download failed.*Expected"):
-        configured("mnist", root=str(tmp_path), download=True).prepare()
+        made("mnist", root=str(tmp_path), download=True).prepare()
 
 
 # ---------------------------------------------------------------- CIFAR-10
@@ -590,7 +568,7 @@ def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[s
 
 def test_cifar10_is_read_in_its_own_layout(cifar: tuple[Path, dict[str, np.ndarray]]) -> None:
     root, content = cifar
-    data = configured("cifar10", root=str(root))
+    data = made("cifar10", root=str(root))
     data.prepare()
     train, test = batch(data.train_set(), range(20), 32), batch(data.held_out_set(), range(4), 32)
     expected = np.concatenate([content[f"data_batch_{number}"] for number in range(1, 6)]).reshape(
@@ -599,7 +577,7 @@ def test_cifar10_is_read_in_its_own_layout(cifar: tuple[Path, dict[str, np.ndarr
     np.testing.assert_array_equal(train["real"].numpy(), expected)  # red, green, blue planes, row by row
     np.testing.assert_array_equal(test["real"].numpy(), content["test_batch"].reshape(4, 3, 32, 32))
     assert train["condition"].tolist() == [0, 3, 5, 9] * 5
-    small = batch(configured("cifar10", root=str(root), resolution=16).train_set(), range(20), 16)["real"]
+    small = batch(made("cifar10", root=str(root), resolution=16).train_set(), range(20), 16)["real"]
     assert torch.equal(small, shrink(train["real"], 16))
 
 
@@ -612,7 +590,7 @@ def test_a_cifar_file_of_unknown_origin_is_not_unpickled(cifar: tuple[Path, Any]
         original = (tmp_path / "cifar-10-batches-py" / name).read_bytes()
         (tmp_path / "cifar-10-batches-py" / name).write_bytes(pickle.dumps(Canary()))
         with pytest.raises(DataError, match=f"{name}: is not the published file"):
-            configured("cifar10", root=str(tmp_path)).prepare()
+            made("cifar10", root=str(tmp_path)).prepare()
         (tmp_path / "cifar-10-batches-py" / name).write_bytes(original)
     assert not (tmp_path / "canary").exists()
     pickle.loads(pickle.dumps(Canary()))  # noqa: TID251
@@ -624,7 +602,7 @@ def test_a_missing_cifar_file_names_the_layout(cifar: tuple[Path, Any]) -> None:
     with pytest.raises(
         DataError, match=r"data_batch_2: there is no such file. Expected .*cifar-10-python.tar.gz"
     ):
-        configured("cifar10", root=str(cifar[0])).prepare()
+        made("cifar10", root=str(cifar[0])).prepare()
 
 
 # ---------------------------------------------------------------- CelebA
@@ -646,7 +624,7 @@ def write_celeba(root: Path, parts: str = "000001112222") -> None:
 @pytest.mark.parametrize("place", ["", "celeba"])
 def test_celeba_is_cut_where_pggan_cut_it_and_split_by_its_list(place: str, tmp_path: Path) -> None:
     write_celeba(tmp_path / "data" / place)
-    data = configured("celeba", root=str(tmp_path / "data"), flip=False)
+    data = made("celeba", root=str(tmp_path / "data"), flip=False)
     data.prepare()
     assert (len(data.train_set()), len(data.held_out_set())) == (5, 4)
     train, held_out = (
@@ -660,9 +638,9 @@ def test_celeba_is_cut_where_pggan_cut_it_and_split_by_its_list(place: str, tmp_
         110,
         120,
     ]
-    everything = configured("celeba", root=str(tmp_path / "data"), train_on="all")
+    everything = made("celeba", root=str(tmp_path / "data"), train_on="all")
     assert len(everything.train_set()) == 12
-    wider = batch(configured("celeba", root=str(tmp_path / "data"), crop=130).train_set(), [0], 64)["real"]
+    wider = batch(made("celeba", root=str(tmp_path / "data"), crop=130).train_set(), [0], 64)["real"]
     assert wider[0, 2, 0].min() > 0  # a larger crop shows the blue
 
 
@@ -674,23 +652,23 @@ def test_a_wrong_celeba_is_named(tmp_path: Path) -> None:
     good = partition.read_text()
     partition.write_text(good + "000013.jpg 2\n")
     with pytest.raises(DataError, match=r"1 of 13 pictures .* missing: 000013.jpg"):
-        configured("celeba", **data).prepare()
+        made("celeba", **data).prepare()
     partition.write_text(good + "000012.jpg 3\n")
     with pytest.raises(DataError, match=r"list_eval_partition.txt:13: wanted a file name and 0, 1 or 2"):
-        configured("celeba", **data).prepare()
+        made("celeba", **data).prepare()
     partition.write_text("000001.jpg 0\n")
     with pytest.raises(DataError, match="none to test with"):
-        configured("celeba", **data).prepare()
+        made("celeba", **data).prepare()
     partition.unlink()
     with pytest.raises(DataError, match=r"cannot be read.*Expected"):
-        configured("celeba", **data).prepare()
+        made("celeba", **data).prepare()
     partition.write_text(good)
     Image.new("RGB", (178, 217)).save(root / "img_align_celeba/000004.jpg")
     with pytest.raises(DataError, match=r"000004.jpg: is 178 x 217, wanted 178 x 218"):
-        configured("celeba", **data).prepare()
+        made("celeba", **data).prepare()
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"img_align_celeba: there is no such folder. Expected"):
-        configured("celeba", root=str(tmp_path / "empty")).prepare()
+        made("celeba", root=str(tmp_path / "empty")).prepare()
 
 
 # ---------------------------------------------------------------- folders
@@ -703,7 +681,7 @@ def write_folder(root: Path, *names: str, side: int = 16) -> None:
 
 
 def folder(root: Path, **overrides: Any) -> Any:
-    return configured(
+    return made(
         "folder", **{"root": str(root), "resolution": 16, "channels": 1, "held_out": 0.0, **overrides}
     )
 
@@ -777,11 +755,11 @@ def test_no_held_out_pictures_is_said_when_they_are_wanted(tmp_path: Path) -> No
 
 def test_anime_faces_are_a_folder_whose_small_pictures_are_enlarged(tmp_path: Path) -> None:
     write_folder(tmp_path / "data", *(f"{number}.jpg" for number in range(10)), side=40)
-    data = configured("anime_faces", root=str(tmp_path / "data"))
+    data = made("anime_faces", root=str(tmp_path / "data"))
     data.prepare()
     assert batch(data.train_set(), range(9), 64)["real"].shape == (9, 3, 64, 64)
     with pytest.raises(DataError, match="Anime Face Dataset"):
-        configured("anime_faces", root=str(tmp_path / "absent")).prepare()
+        made("anime_faces", root=str(tmp_path / "absent")).prepare()
 
 
 def test_a_mapped_data_set_crosses_to_another_process_without_its_pixels(tmp_path: Path) -> None:
@@ -809,7 +787,7 @@ def test_a_folder_streams_the_same_with_workers(tmp_path: Path) -> None:
 
 
 def test_the_stream_names_every_item_of_an_epoch_once_for_every_rank() -> None:
-    data = configured("digits")
+    data = made("digits")
     samplers = [
         EndlessBatchSampler(Order(len(data.train_set()), 0), lambda position: (60, 32), 0, rank, 2)
         for rank in (0, 1)

@@ -19,12 +19,12 @@ from gan_zoo.data.pair_data import jittered, mirrored
 from gan_zoo.data.pair_files import SideBySide
 from gan_zoo.data.pictures import read_ids
 from gan_zoo.schema import ConfigError, DataError
+from tests.data.configured import made
 
 from .pair_files import (
     GREEN,
     RED,
     flat,
-    made,
     write,
     write_cityscapes,
     write_side_by_side,

@@ -25,13 +25,10 @@ from gan_zoo.data import picture_cache
 from gan_zoo.data.picture_cache import cache_parent, decode_all
 from gan_zoo.data.pictures import Reading, list_pictures, printable
 from gan_zoo.schema import ConfigError, DataError
+from tests.data.noise import noise
 
 GREY = Reading(8, 1)
 COLOUR = Reading(8, 3)
-
-
-def noise(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -577,7 +574,7 @@ def test_a_write_that_fails_is_a_data_error_and_leaves_nothing(
     def full(file: object, shape: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(picture_cache, "_write_header", full)
+    monkeypatch.setattr(picture_cache, "write_header", full)
     with pytest.raises(DataError, match=r"No space left on device.*data\.cache"):
         decode(root)
     assert not list((root.parent / "cache").iterdir())

@@ -15,8 +15,7 @@ from gan_zoo.data.street_palette import CLASSES, GREY, SECTORS, hsv, read_labels
 from gan_zoo.data.street_scene import draw_scene
 from gan_zoo.data.streets import Drawn, draw
 from gan_zoo.schema import ConfigError
-
-from .pair_files import made
+from tests.data.configured import made
 
 
 @pytest.fixture(scope="module")

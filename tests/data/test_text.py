@@ -11,34 +11,15 @@ from typing import Any
 import nltk
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from gan_zoo.data import sentences, text
 from gan_zoo.data.grammar import Grammar, read
 from gan_zoo.data.text_files import FileLines
 from gan_zoo.schema import DataError
-from gan_zoo.vocabulary import END, PAD, START, UNKNOWN, Vocabulary
+from gan_zoo.vocabulary import END, PAD, START, UNKNOWN
+from tests.data.configured import made
 
-CONF = Path(__file__).parents[2] / "conf" / "data"
-CLASSES: dict[str, Any] = {
-    "python_manual": text.PythonManual,
-    "text": text.TextFiles,
-    "one_billion_words": text.OneBillionWords,
-    "grammar": sentences.Sentences,
-    "probabilistic_grammar": sentences.Sentences,
-}
 COIN = 'S -> A A [0.5] | "x" A [0.5]\nA -> "h" [0.25] | "t" [0.75]\n'
-
-
-def make(name: str, **changes: Any) -> Any:
-    """The data set of conf/data/<name>.yaml."""
-    config = OmegaConf.load(CONF / f"{name}.yaml")
-    config.seed = 0
-    values = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(values, dict)
-    kind = CLASSES[name]
-    assert values.pop("_target_") == f"{kind.__module__}.{kind.__name__}"
-    return kind(**{str(key): value for key, value in values.items()} | changes)
 
 
 def first(module: Any, count: int = 4, epoch: int = 0) -> dict[str, torch.Tensor]:
@@ -54,48 +35,11 @@ def written(folder: Path, **files: str | bytes) -> Path:
 
 
 def from_lines(folder: Path, lines: str | bytes, **changes: Any) -> Any:
-    return make("text", root=str(written(folder, a__txt=lines) / "a.txt"), **changes)
+    return made("text", root=str(written(folder, a__txt=lines) / "a.txt"), **changes)
 
 
 def grammar_of(folder: Path, content: str) -> Grammar:
     return read(written(folder, g__cfg=content) / "g.cfg")
-
-
-# ---- vocabulary ------------------------------------------------------------------------------------------------------
-
-
-def test_symbols_are_by_frequency_after_pad_and_unknown():
-    vocabulary = Vocabulary.counted(Counter("abbccc"), 4, "")
-    assert (PAD, UNKNOWN, START, END) == (0, 1, 2, 3)
-    assert vocabulary.encode("cbaz") == [2, 3, UNKNOWN, UNKNOWN]  # two fit
-    assert Vocabulary.counted(Counter("ba"), 9, "").encode("ab") == [2, 3]  # equally frequent: by code point
-
-
-@pytest.mark.parametrize("boundaries", [False, True])
-@pytest.mark.parametrize(("joiner", "symbols"), [("", "aé€😀 "), (" ", ["héllo", "a", "<s>x"])])
-def test_a_vocabulary_survives_as_a_tensor(joiner: str, symbols: Any, boundaries: bool):
-    vocabulary = Vocabulary(list(symbols), 12, joiner, boundaries)
-    again = Vocabulary.from_table(vocabulary.table())
-    assert (again.symbols, again.joiner, again.boundaries, again.size) == (
-        vocabulary.symbols,
-        joiner,
-        boundaries,
-        12,
-    )
-    line = joiner.join(symbols)
-    assert (
-        again.decode([START] * boundaries + again.encode(again.split(line)) + [END] * boundaries + [PAD])
-        == line
-    )
-
-
-def test_what_is_out_of_place_is_shown():
-    vocabulary = Vocabulary(["a", "b"], 9, "", boundaries=True)
-    a, b = vocabulary.encode("ab")
-    assert vocabulary.decode([START, a, b, END, PAD, PAD]) == "ab"
-    assert vocabulary.decode([a, PAD, b]) == "a␀b"
-    assert vocabulary.decode([a, END, b, START]) == "a</s>b<s>"
-    assert vocabulary.decode([UNKNOWN, 8]) == "��"  # 8 stands for nothing
 
 
 # ---- lines -----------------------------------------------------------------------------------------------------------
@@ -141,7 +85,7 @@ def test_random_parts_begin_with_words_and_are_pure_functions(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["python_manual", "grammar"])
 def test_training_and_held_out_parts_are_the_same_everywhere_and_apart(name: str):
-    one, other = make(name), make(name)
+    one, other = made(name), made(name)
     assert torch.equal(first(one)["real"], first(other)["real"])
     if name == "python_manual":
         parts = [{part[i] for i in range(len(part))} for part in one.corpus]
@@ -175,7 +119,7 @@ def test_one_billion_words_is_read_in_its_own_layout(tmp_path: Path):
     train, held_out = (tmp_path / name for name in text.OneBillionWords.FOLDERS)
     written(train, **{f"news__en-0000{i}-of-00100": f"shard {i} line 0\nshard {i} line 1\n" for i in (1, 2)})
     written(held_out, **{f"news__en__heldout-0000{i}-of-00050": f"held {i}\n" for i in (0, 1)})
-    module = make("one_billion_words", root=str(tmp_path), most=3)
+    module = made("one_billion_words", root=str(tmp_path), most=3)
     assert module.decode(first(module, 3)["real"]) == ["shard 1 line 0", "shard 1 line 1", "shard 2 line 0"]
     assert len(module.held_out_set()) == 1
 
@@ -241,7 +185,7 @@ def test_at_most_one_percent_of_bad_lines_is_left_out_on_request(
 )
 def test_what_cannot_be_right_is_refused(name: str, changes: dict[str, Any], message: str):
     with pytest.raises(ValueError, match=message):
-        make(name, **changes).prepare()
+        made(name, **changes).prepare()
 
 
 # ---- grammars --------------------------------------------------------------------------------------------------------
@@ -268,7 +212,7 @@ def test_a_plain_grammar_counts_derivations(tmp_path: Path):
 
 @pytest.mark.parametrize(("name", "length"), [("grammar", 5), ("grammar", 11), ("probabilistic_grammar", 7)])
 def test_nltk_accepts_every_sentence_of_ours_and_reads_our_files(name: str, length: int):
-    module = make(name, resolution=length, size=200, held_out=5)
+    module = made(name, resolution=length, size=200, held_out=5)
     reader = nltk.PCFG if name == "probabilistic_grammar" else nltk.CFG
     parser = nltk.parse.BottomUpLeftCornerChartParser(
         reader.fromstring((sentences.GRAMMARS / module.file).read_text())
@@ -280,7 +224,7 @@ def test_nltk_accepts_every_sentence_of_ours_and_reads_our_files(name: str, leng
 
 
 def test_nltk_gives_the_same_probabilities():
-    module = make("probabilistic_grammar", size=20, held_out=5)
+    module = made("probabilistic_grammar", size=20, held_out=5)
     parser = nltk.InsideChartParser(nltk.PCFG.fromstring((sentences.GRAMMARS / "english.pcfg").read_text()))
     for line in module.decode(first(module, 20)["real"]):
         trees = list(parser.parse(line.split()))
@@ -288,7 +232,7 @@ def test_nltk_gives_the_same_probabilities():
 
 
 def test_mean_bits_of_drawn_sentences_are_the_entropy():
-    grammar = make("probabilistic_grammar").grammar
+    grammar = made("probabilistic_grammar").grammar
     bits = torch.tensor([grammar.bits(words) for words in grammar.draw(2000, 5, seed=3)])
     error = bits.std() / math.sqrt(len(bits))
     assert abs(bits.mean() - grammar.entropy(5)) < 4 * error and error < 0.1

@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sklearn.datasets
 import torch
-from omegaconf import OmegaConf
 
 from gan_zoo.data.stream import EndlessBatchSampler, Order
-from gan_zoo.data.toy import Grid, Mixture, Points, Ring, SwissRoll, Triangles, coverage, triangle_vertices
+from gan_zoo.data.toy import Mixture, Points, coverage, triangle_vertices
 from gan_zoo.schema import ConfigError
+from tests.data.configured import made
 
-CONF = Path(__file__).parents[2] / "conf" / "data"
-CLASSES = {
-    "ring": Ring,
-    "grid": Grid,
-    "eight_gaussians": Ring,
-    "gaussians_25": Grid,
-    "swiss_roll": SwissRoll,
-    "triangles": Triangles,
-}
 MIXTURES = ["ring", "grid", "eight_gaussians", "gaussians_25"]
 POINTS = [*MIXTURES, "swiss_roll"]
-
-
-def make(name: str, **changes: Any) -> Any:
-    """The data set of conf/data/<name>.yaml."""
-    config = OmegaConf.load(CONF / f"{name}.yaml")
-    config.seed = 0
-    values = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(values, dict)
-    target = values.pop("_target_")
-    assert target == f"gan_zoo.data.toy.{CLASSES[name].__name__}"
-    return CLASSES[name](**{str(key): value for key, value in values.items()} | changes)
 
 
 def whole(module: Points, epoch: int = 0) -> dict[str, torch.Tensor]:
@@ -46,7 +25,7 @@ def whole(module: Points, epoch: int = 0) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("name", POINTS)
 def test_a_batch_is_float32_points_with_their_int64_modes(name: str):
-    batch = make(name).train_set().__getitems__([(5, 0, 1), (0, 3, 1)])
+    batch = made(name).train_set().__getitems__([(5, 0, 1), (0, 3, 1)])
     assert batch["real"].shape == (2, 2)
     assert batch["real"].dtype == torch.float32
     assert ("condition" in batch) == (name != "swiss_roll")
@@ -58,11 +37,11 @@ def test_a_batch_is_float32_points_with_their_int64_modes(name: str):
 def test_centres_are_the_papers():
     half = math.sqrt(0.5)
     corners = torch.tensor([[1, 0], [half, half], [0, 1], [-half, half]])
-    torch.testing.assert_close(make("ring").modes(), torch.cat([corners, -corners]))
-    torch.testing.assert_close(make("eight_gaussians").modes(), torch.cat([corners, -corners]) * 2 / 1.414)
+    torch.testing.assert_close(made("ring").modes(), torch.cat([corners, -corners]))
+    torch.testing.assert_close(made("eight_gaussians").modes(), torch.cat([corners, -corners]) * 2 / 1.414)
     ticks = torch.tensor([-4.0, -2.0, 0.0, 2.0, 4.0])
-    torch.testing.assert_close(make("grid").modes(), torch.cartesian_prod(ticks, ticks))
-    torch.testing.assert_close(make("gaussians_25").modes(), torch.cartesian_prod(ticks, ticks) / 2.828)
+    torch.testing.assert_close(made("grid").modes(), torch.cartesian_prod(ticks, ticks))
+    torch.testing.assert_close(made("gaussians_25").modes(), torch.cartesian_prod(ticks, ticks) / 2.828)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +49,7 @@ def test_centres_are_the_papers():
     [("ring", 0.01), ("grid", 0.05), ("eight_gaussians", 0.0141443), ("gaussians_25", 0.0176803)],
 )
 def test_every_mode_is_a_round_gaussian_of_the_stated_std(name: str, std: float):
-    module: Mixture = make(name)
+    module: Mixture = made(name)
     assert module.std == pytest.approx(std, rel=1e-5)
     batch = whole(module)
     away = batch["real"] - module.modes()[batch["condition"]]
@@ -88,7 +67,7 @@ def test_every_mode_is_a_round_gaussian_of_the_stated_std(name: str, std: float)
 
 @pytest.mark.parametrize("name", MIXTURES)
 def test_modes_are_equally_frequent(name: str):
-    module = make(name)
+    module = made(name)
     for labels in (module.conditions(), module.held_out_set().labels):
         counts = torch.bincount(labels, minlength=len(module.modes())).double()
         expected = len(labels) / len(counts)
@@ -101,14 +80,14 @@ def test_modes_are_equally_frequent(name: str):
 
 def test_25_gaussians_have_nearly_unit_variance():
     # grid of -2 ... 2: variance 2 of 2x, hence 8 + 0.05^2, over 2.828^2
-    variance = whole(make("gaussians_25"))["real"].double().var(0)
+    variance = whole(made("gaussians_25"))["real"].double().var(0)
     torch.testing.assert_close(
         variance, torch.full((2,), (8 + 0.05**2) / 2.828**2).double(), rtol=1e-3, atol=0
     )
 
 
 def test_swiss_roll_has_the_moments_of_scikit_learns():
-    ours = whole(make("swiss_roll"))["real"].double()
+    ours = whole(made("swiss_roll"))["real"].double()
     drawn = sklearn.datasets.make_swiss_roll(100_000, noise=0.25, random_state=1)[0][:, [0, 2]] / 7.5
     theirs = torch.from_numpy(drawn)
     assert (ours.mean(0) - theirs.mean(0)).abs().max() < 0.02
@@ -120,7 +99,7 @@ def test_swiss_roll_has_the_moments_of_scikit_learns():
 
 
 def test_swiss_roll_stays_near_its_curve():
-    module = make("swiss_roll")
+    module = made("swiss_roll")
     assert module.std == pytest.approx(0.25 / 7.5)
     curve = module.curve(torch.linspace(0, 1, 4001))
     # the ends: t = 3 pi / 2 points down, t = 9 pi / 2 points up
@@ -134,17 +113,17 @@ def test_swiss_roll_stays_near_its_curve():
 @pytest.mark.parametrize("name", POINTS)
 def test_an_item_is_a_function_of_seed_epoch_and_index(name: str):
     keys = [(index, epoch, 1) for index, epoch in [(7, 0), (99_999, 0), (7, 1), (8, 1), (7, 0)]]
-    together = make(name).train_set().__getitems__(keys)["real"]
-    data = make(name).train_set()
+    together = made(name).train_set().__getitems__(keys)["real"]
+    data = made(name).train_set()
     alone = torch.cat([data.__getitems__([key])["real"] for key in reversed(keys)]).flip(0)
     assert torch.equal(together, alone)
     assert torch.equal(together[0], together[4])
-    assert torch.equal(together[0], together[2]) == (not make(name).fresh)
-    assert not torch.equal(make(name, seed=1).train_set().__getitems__(keys)["real"], together)
+    assert torch.equal(together[0], together[2]) == (not made(name).fresh)
+    assert not torch.equal(made(name, seed=1).train_set().__getitems__(keys)["real"], together)
 
 
 def test_fresh_points_keep_their_modes_so_that_they_can_be_weighted():
-    module = make("eight_gaussians")
+    module = made("eight_gaussians")
     first, second = whole(module, 0), whole(module, 1)
     assert torch.equal(first["condition"], second["condition"])
     assert not (first["real"] == second["real"]).all(1).any()
@@ -155,7 +134,7 @@ def test_fresh_points_keep_their_modes_so_that_they_can_be_weighted():
 
 
 def test_held_out_points_are_others():
-    module = make("ring")
+    module = made("ring")
     held_out = module.held_out_set()
     assert len(held_out) == 10_000
     found = held_out.__getitems__([(index, 0, 1) for index in range(10_000)])["real"]
@@ -164,7 +143,7 @@ def test_held_out_points_are_others():
 
 
 def test_the_stream_gives_whole_epochs_across_their_border():
-    module = make("eight_gaussians", size=10)
+    module = made("eight_gaussians", size=10)
     sampler = iter(EndlessBatchSampler(Order(10, seed=3), lambda position: (4, 1)))
     keys = [key for _ in range(5) for key in next(sampler)]
     data = module.train_set()
@@ -187,11 +166,11 @@ def test_the_stream_gives_whole_epochs_across_their_border():
 )
 def test_what_cannot_be_right_is_refused(name: str, changes: dict[str, Any], said: str):
     with pytest.raises(ConfigError, match=said):
-        make(name, **changes)
+        made(name, **changes)
 
 
 def test_labels_can_be_left_out():
-    module = make("ring", classes=0)
+    module = made("ring", classes=0)
     assert module.conditions() is None
     assert set(module.train_set().__getitems__([(0, 0, 1)])) == {"real"}
 
@@ -219,7 +198,7 @@ def test_coverage_counts_the_centres_of_sub_pixels():
 
 
 def test_triangles_cover_the_area_that_their_corners_span():
-    module = make("triangles", size=200, held_out=1)
+    module = made("triangles", size=200, held_out=1)
     corners = module.vertices
     (ax, ay), (bx, by) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
     area = (ax * by - ay * bx).abs() / 2
@@ -245,7 +224,7 @@ def test_smooth_coverage_has_the_gradient_of_the_area():
 
 
 def test_triangles_have_a_radius_of_three_eighths_and_their_mean_in_the_middle():
-    module = make("triangles", size=500, held_out=1)
+    module = made("triangles", size=500, held_out=1)
     torch.testing.assert_close(module.vertices.mean(1), torch.full((501, 2), 0.5).double())
     a, b, c = (module.vertices[:, i] for i in range(3))
     sides = torch.stack([(a - b).norm(dim=1), (b - c).norm(dim=1), (c - a).norm(dim=1)])
@@ -259,14 +238,14 @@ def test_triangles_have_a_radius_of_three_eighths_and_their_mean_in_the_middle()
 
 @pytest.mark.parametrize(("faithful", "most"), [(True, math.radians(2 * math.pi)), (False, 2 * math.pi)])
 def test_rotations_are_all_or_the_few_of_the_authors(faithful: bool, most: float):
-    module = make("triangles", size=2000, held_out=10, faithful_rotation_bug=faithful)
+    module = made("triangles", size=2000, held_out=10, faithful_rotation_bug=faithful)
     assert 0 <= module.rotation.min() < 0.01 * most
     assert 0.99 * most < module.rotation.max() < most
     assert module.rotation.mean().item() == pytest.approx(most / 2, rel=0.06)
 
 
 def test_triangles_are_black_on_white_at_any_size_and_smaller_ones_are_box_means():
-    module = make("triangles", size=20, held_out=5)
+    module = made("triangles", size=20, held_out=5)
     keys = [(index, 0, 28) for index in range(20)]
     real = module.train_set().__getitems__(keys)["real"]
     assert real.dtype == torch.uint8
@@ -280,10 +259,10 @@ def test_triangles_are_black_on_white_at_any_size_and_smaller_ones_are_box_means
     held_out = module.held_out_set().__getitems__([(0, 0, 28)])["real"]
     assert not (real == held_out).flatten(1).all(1).any()
     assert torch.equal(
-        make("triangles", size=20, held_out=5, seed=9).train_set().__getitems__(keys)["real"], real
+        made("triangles", size=20, held_out=5, seed=9).train_set().__getitems__(keys)["real"], real
     )
     assert (
-        make("triangles", size=2, held_out=1, resolution=64)
+        made("triangles", size=2, held_out=1, resolution=64)
         .train_set()
         .__getitems__([(0, 0, 64)])["real"]
         .shape[-1]

@@ -1,4 +1,4 @@
-"""Fixed arrays that every machine and library version makes alike: the references saw these."""
+"""Arrays to measure: fixed ones, which every machine and library version makes alike and the references saw, and normal ones."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def fixed(count: int, dimensions: int, step: float = 1.7, shift: float = 0.0) ->
 def real_and_fake() -> tuple[Tensor, Tensor]:
     """[60, 8] and [50, 8], which overlap in part."""
     return fixed(60, 8), 1.15 * fixed(50, 8, step=2.3) + 0.1
+
+
+def normal(n: int, d: int, seed: int) -> Tensor:
+    """float64 [n, d] from N(0, 1)."""
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

@@ -13,10 +13,7 @@ from hypothesis import strategies as st
 from gan_zoo.metrics.bins import Bins, different_bins, jensen_shannon, two_proportion_p
 from gan_zoo.metrics.parzen import BANDWIDTHS, choose_bandwidth, parzen_log_likelihood, parzen_score
 from gan_zoo.metrics.two_sample import accuracy_p_value, classifier_two_sample
-
-
-def normal(n: int, d: int, seed: int) -> torch.Tensor:
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from tests.metrics.arrays import normal
 
 
 def test_the_proportion_test_equals_the_textbook():

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 from torch import Tensor
 
 from gan_zoo.benchmark.measures import measure
@@ -25,15 +24,13 @@ from gan_zoo.metrics.subject import Subject, subject_of
 from gan_zoo.metrics.table import MEASURES, chosen
 from gan_zoo.nn import joint_embedding
 from gan_zoo.schema import ConfigError
-
-CONFIG = Path(__file__).parents[2] / "conf/data/flowers.yaml"
+from tests.data.configured import made
 
 
 @cache
 def flowers() -> Flowers:
-    values = yaml.safe_load(CONFIG.read_text())
-    values.pop("_target_")
-    return Flowers(**{**values, "seed": 0, "size": 96, "held_out": 96, "unseen": 48})
+    found: Flowers = made("flowers", size=96, held_out=96, unseen=48)
+    return found
 
 
 class Painter:
@@ -206,7 +203,7 @@ def test_a_file_of_train_text_encoder_is_a_joint_encoder(tmp_path: Path):
     """Two networks that learnt nothing find a caption by chance; pictures of another size are refused."""
     about = {
         "name": "words", "data": "flowers", "size": 8, "encoder": {"name": "words"}, "caption_length": 40,
-        "picture": {"channels": 3, "resolution": 64, "width": 4}, "vocabulary": flowers().vocabulary,
+        "picture": {"channels": 3, "resolution": 64, "width": 4}, "vocabulary": flowers().vocabulary.symbols,
     }  # fmt: skip
     torch.manual_seed(0)
     networks = joint_embedding.networks(about)

@@ -18,6 +18,7 @@ from gan_zoo.metrics.protocol import (
     measure,
     subset_interval,
 )
+from tests.metrics.arrays import normal
 
 
 def protocol(**changes) -> Protocol:
@@ -26,10 +27,6 @@ def protocol(**changes) -> Protocol:
         "n_real": 100, "n_fake": 100, "split": "train", "seed": 0, "version": "0.1.0", "settings": {"k": 3},
     }  # fmt: skip
     return Protocol(**{**values, **changes})
-
-
-def normal(n: int, d: int, seed: int) -> torch.Tensor:
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def mean_gap(real: torch.Tensor, fake: torch.Tensor) -> float:

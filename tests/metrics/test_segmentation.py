@@ -33,8 +33,7 @@ from gan_zoo.metrics.structural import l1
 from gan_zoo.metrics.subject import Reals, Subject, Truth, truth_of
 from gan_zoo.metrics.table import MEASURES, OF_PAIRS, chosen
 from gan_zoo.schema import ConfigError
-
-from ..data.pair_files import made
+from tests.data.configured import made
 
 
 def maps(*rows: list[int]) -> Tensor:

@@ -85,7 +85,7 @@ def figures(data: Any, lines: list[str], *names: str) -> dict[str, Any]:
     """The figures of `lines` in the place of generated ones."""
     rows = torch.zeros(len(lines), data.resolution, dtype=torch.int64)
     for row, line in zip(rows, lines, strict=True):
-        encoded = data.vocabulary.encode(data.vocabulary.split(line))
+        encoded = data.vocabulary.encode(data.vocabulary.spelling.split(line))
         row[: len(encoded)] = torch.tensor(encoded)
     subject = subject_of(data, rows)
     measures = chosen(subject, list(names) or None)

@@ -15,6 +15,7 @@ from gan_zoo.models.text_to_image import between
 from gan_zoo.nn.norms import BatchNorm
 from gan_zoo.nn.sentences import encode
 from gan_zoo.schema import ConfigError
+from gan_zoo.vocabulary import CAPTION_WORDS, Vocabulary
 from tests.models.presets import build, check_a_round, counts, parameters
 
 SMALL = [
@@ -28,7 +29,7 @@ SMALL = [
     "model.latent.size=5",
 ]
 EMBEDDING = ["model.text.source=embedding", "model.text.encoder=null"]
-UNITS = ["<pad>", "<unknown>", "a", "red", "flower", "yellow", "petals"]
+WORDS = Vocabulary(["a", "red", "flower", "yellow", "petals"], CAPTION_WORDS)
 
 
 def batch_of(gan: Any, n: int = 6, **more: Any) -> dict[str, Any]:
@@ -288,6 +289,7 @@ def test_several_captions_of_an_item_are_averaged_as_vectors():
     [
         (["model.text.encoder=null"], "captions need an encoder"),
         (["model.text.source=embedding"], "has been read already"),
+        ([*EMBEDDING, "model.text.weights=words.safetensors"], "leaves no encoder"),
         (["model.text.training=frozen"], "nothing would ever train"),
         (["model.text.encoder.kernel=2"], "must be odd"),
     ],
@@ -300,12 +302,12 @@ def test_what_cannot_be_right_is_refused(overrides, message):
 def test_words_travel_with_an_export_and_captions_can_be_drawn_from_it(tmp_path):
     config = validate(compose(SMALL))
     gan = loading.build(config)
-    gan.learn_words(UNITS, 5)
+    gan.learn_words(WORDS, 5)
     loading.export(gan, tmp_path, loading.described(config), "card")
     loaded = loading.load(tmp_path)
-    assert loaded.vocabulary.units == UNITS
+    assert loaded.vocabulary == WORDS
     tokens = loaded.tokens(["A red flower", "yellow petals, purple flower"])
-    assert tokens.tolist() == [[2, 3, 4, 0, 0], [5, 6, 4, 0, 0]]
+    assert tokens.tolist() == [[2, 3, 4, 0, 0], [5, 6, 1, 4, 0]]
     assert torch.equal(
         loaded.sample(2, inputs={"tokens": tokens}), gan.eval().sample(2, inputs={"tokens": tokens})
     )
@@ -316,12 +318,12 @@ def test_words_travel_with_an_export_and_captions_can_be_drawn_from_it(tmp_path)
 
 def test_a_model_does_not_go_on_with_other_words():
     gan = build(*SMALL)
-    gan.learn_words(UNITS, 5)
-    gan.learn_words(UNITS, 5)
+    gan.learn_words(WORDS, 5)
+    gan.learn_words(WORDS, 5)
     with pytest.raises(ConfigError, match="began with"):
-        gan.learn_words([*UNITS[:-1], "leaves"], 5)
+        gan.learn_words(Vocabulary(["a", "red", "flower", "yellow", "leaves"], CAPTION_WORDS), 5)
     with pytest.raises(ConfigError, match=r"room for 20; set model.text.vocabulary=21"):
-        build(*SMALL).learn_words([str(i) for i in range(21)], 5)
+        build(*SMALL).learn_words(Vocabulary([str(i) for i in range(19)], CAPTION_WORDS), 5)
 
 
 @pytest.mark.parametrize("preset", ["text_to_image_paper", "text_to_image_df_gan", "book_9"])

@@ -10,15 +10,12 @@ from gan_zoo.nn.convolution import ConvDiscriminator, ConvGenerator
 from gan_zoo.nn.norms import BatchNorm
 from gan_zoo.nn.resampling import down_convolution, pyramid, sides_down, up_convolution
 from gan_zoo.schema import ConfigError
+from tests.models.presets import parameters
 
 G: dict[str, Any] = dict(
     stem="linear", kernel=4, norm="batch", activation="relu", output="tanh", init="normal", init_scale=0.02
 )
 D: dict[str, Any] = dict(kernel=4, norm="batch", activation="leaky_relu", init="normal", init_scale=0.02)
-
-
-def parameters(network):
-    return sum(p.numel() for p in network.parameters())
 
 
 @pytest.mark.parametrize("side", [8, 9, 16, 20, 28, 29, 31, 32, 48, 64, 100, 128, 255, 256])

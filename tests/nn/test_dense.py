@@ -7,10 +7,7 @@ import torch
 from gan_zoo.nn.activations import UnitSigmoid
 from gan_zoo.nn.dense import DenseDiscriminator, DenseGenerator
 from gan_zoo.nn.norms import BatchNorm
-
-
-def parameters(network):
-    return sum(p.numel() for p in network.parameters())
+from tests.models.presets import parameters
 
 
 def maxout_discriminator(in_features, units):

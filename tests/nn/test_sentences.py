@@ -9,20 +9,20 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from gan_zoo.caption_vocabulary import PAD, UNKNOWN, CaptionVocabulary
 from gan_zoo.nn import joint_embedding, sentences
 from gan_zoo.nn.joint_embedding import PictureEncoder, structured_joint_loss
-from gan_zoo.nn.sentences import ALPHABET, CharCNNRNN, WordEncoder
+from gan_zoo.nn.sentences import CharCNNRNN, WordEncoder
 from gan_zoo.schema import CheckpointError, ConfigError
+from gan_zoo.vocabulary import CAPTION_WORDS, Vocabulary
 
-WORDS = [PAD, UNKNOWN, "red", "yellow", "petals", "centre"]
+WORDS = Vocabulary(["red", "yellow", "petals", "centre"], CAPTION_WORDS)
 ABOUT = {
     "name": "words",
     "data": "flowers",
     "encoder": {"name": "words", "width": 8, "word": 4},
     "size": 6,
     "picture": {"channels": 3, "resolution": 16, "width": 4},
-    "vocabulary": WORDS,
+    "vocabulary": WORDS.symbols,
     "caption_length": 5,
 }
 
@@ -77,29 +77,9 @@ def test_the_recurrence_begins_without_the_bias_of_the_hidden_state():
     torch.testing.assert_close(states[0], sum(found) / 8)
 
 
-def test_the_alphabet_has_the_seventy_characters_of_the_authors():
-    assert len(ALPHABET) == 70 and ALPHABET.count("-") == 2 and ALPHABET.endswith(" ")
-
-
 def test_an_unknown_encoder_is_refused_with_the_names_there_are():
     with pytest.raises(ConfigError, match="words, char_cnn_rnn"):
         sentences.create(10, "bert", 5)
-
-
-# ---- words -------------------------------------------------------------------------------------------------------
-
-
-def test_a_vocabulary_comes_back_from_its_buffer():
-    known = CaptionVocabulary(WORDS)
-    again = CaptionVocabulary.restored(known.stored(9))
-    assert again.units == WORDS and again.of_words
-    assert again.decode(again.encode(["Red petals, yellow centre!"], 6)) == ["red petals yellow centre"]
-    assert again.unknown("crimson petals and crimson edges") == ["crimson", "and", "edges"]
-    characters = CaptionVocabulary.restored(CaptionVocabulary([PAD, *ALPHABET]).stored(71))
-    assert not characters.of_words and characters.decode(characters.encode(["A  red one"], 20)) == [
-        "a red one"
-    ]
-    assert len(CaptionVocabulary.restored(torch.zeros(5, 32, dtype=torch.uint8))) == 0
 
 
 # ---- the joint loss ----------------------------------------------------------------------------------------------
@@ -144,7 +124,7 @@ def test_a_trained_pair_comes_back_from_its_file_with_its_hash(tmp_path):
     assert joint_embedding.digest_of(text.state_dict()) != digest
 
 
-@pytest.mark.parametrize("what", ["nothing", "garbage", "other", "misfit"])
+@pytest.mark.parametrize("what", ["nothing", "garbage", "other", "misfit", "other words"])
 def test_what_is_no_encoder_is_refused(what, tmp_path):
     path = tmp_path / "file.safetensors"
     text, picture = joint_embedding.networks(ABOUT)
@@ -154,6 +134,8 @@ def test_what_is_no_encoder_is_refused(what, tmp_path):
         save_file({"weight": torch.zeros(2)}, path)
     elif what == "misfit":
         joint_embedding.write(path, {**ABOUT, "size": 7}, text, picture)
+    elif what == "other words":
+        joint_embedding.write(path, {**ABOUT, "vocabulary": ["a", "b", "c", "d", "e", "f"]}, text, picture)
     with pytest.raises(CheckpointError, match=r"train_text_encoder|make it again"):
         joint_embedding.read(path)
 
@@ -179,13 +161,13 @@ def test_a_model_of_other_words_or_settings_does_not_take_an_encoder(tmp_path):
     settings = {"name": "words", "width": 8, "word": 4}
     trained.refuse_other(settings, 6, WORDS)
     trained.refuse_other({**settings, "kernel": 3}, 6, WORDS)  # the class's own value, written out
-    for other, size, units in (
+    for other, size, known in (
         ({**settings, "kernel": 5}, 6, WORDS),
         (settings, 7, WORDS),
-        (settings, 6, WORDS[:-1]),
+        (settings, 6, Vocabulary(["red", "yellow", "petals"], CAPTION_WORDS)),
     ):
         with pytest.raises(ConfigError, match=r"model\.text"):
-            trained.refuse_other(other, size, units)
+            trained.refuse_other(other, size, known)
 
 
 def test_tables_with_more_room_take_the_trained_rows():

@@ -8,11 +8,7 @@ from gan_zoo.nn.norms import picture_norm
 from gan_zoo.nn.patch import PatchDiscriminator, map_side, receptive_field
 from gan_zoo.nn.resnet import ResnetGenerator
 from gan_zoo.schema import ConfigError
-
-
-def parameters(network):
-    return sum(p.numel() for p in network.parameters())
-
+from tests.models.presets import parameters
 
 # ---- PatchGAN ----------------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ def test_every_view_is_a_strip_of_so_many_pictures(run, view, cells, tmp_path):
 def test_ways_between_captions_begin_and_end_at_what_each_draws(run, monkeypatch):
     gan, drawn = load(run), []
     monkeypatch.setattr(media, "labelled_strip", lambda pictures, *names: drawn.append(pictures))
-    read = reading.reader(gan, None)
+    read, _ = reading.reader(gan, None)
     captions.between_captions(gan, read, [A, B], n=2, seed=3, steps=5)
     captions.of_captions(gan, read, [A, B], n=2, seed=3)
     ways, ends = drawn[0].view(2, 5, 3, 16, 16), drawn[1].view(2, 2, 3, 16, 16)
@@ -47,7 +47,7 @@ def test_arithmetic_adds_and_subtracts_sentences(run, monkeypatch):
     gan, told = load(run), []
     draw = gan.draw
     monkeypatch.setattr(gan, "draw", lambda sentence, latent: told.append(sentence) or draw(sentence, latent))
-    read = reading.reader(gan, None)
+    read, _ = reading.reader(gan, None)
     captions.arithmetic(gan, read, [A, B], n=1, seed=0)
     a, b = gan.read([A, B])
     torch.testing.assert_close(told[0], torch.stack([a, b, a + b, a - b, b - a]))

@@ -30,7 +30,7 @@ def test_the_style_encoder_finds_more_of_z_than_chance_and_is_kept(run, tmp_path
     assert Image.open(path).width == 3 * (128 + strips.GAP) + strips.GAP
     kept = run / style.STYLE_FILE
     before = kept.stat().st_mtime_ns
-    read = reading.reader(gan, None)
+    read, _ = reading.reader(gan, None)
     style.style_encoder(gan, run, read, [A], 0, 120)
     assert kept.stat().st_mtime_ns == before
     kept.unlink()
