@@ -100,5 +100,5 @@ def test_an_utterance_is_scored_through_each_system() -> None:
 def test_tables_are_in_the_order_of_the_paper() -> None:
     row = {"pesq": 2.16, "csig": 3.48, "segmental_snr": 7.73}
     found = list(tables({"systems": {"enhanced": row}, "by_noise": {"bus": {"enhanced": row}}}))
-    assert found[0] == ("Systems", ["", "PESQ", "CSIG", "SSNR"], [["enhanced", "2.16", "3.48", "7.73"]])
+    assert found[0] == ("Systems", ["", "enhanced"], [["PESQ", "2.16"], ["CSIG", "3.48"], ["SSNR", "7.73"]])
     assert found[1] == ("By noise", ["", "system", "PESQ", "SSNR"], [["bus", "enhanced", "2.16", "7.73"]])
