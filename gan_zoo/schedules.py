@@ -199,6 +199,11 @@ class Growth:
             return Moment(level, 1.0)
         return Moment(level, (samples_seen - self.starts[level]) / length)
 
+    def lod(self, samples_seen: int) -> float:
+        """Resolutions still missing, the authors' level of detail: falls from levels - 1 to 0."""
+        level, alpha = self.at(samples_seen)
+        return self.levels - level - alpha
+
     def resolution(self, level: int) -> int:
         return self.side * 2**level
 
