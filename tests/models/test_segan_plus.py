@@ -30,7 +30,7 @@ def test_presets_are_valid_on_the_published_data_and_on_the_embedded(preset):
 
 
 def test_the_published_settings_keep_nothing_of_the_laptops_rates():
-    paper = compose(["experiment=segan_plus_paper"])["model"]["optimizer"]
+    paper = validate(compose(["experiment=segan_plus_paper", "data=speech"]))["model"]["optimizer"]
     assert (
         paper["generator"]
         == paper["discriminator"]
