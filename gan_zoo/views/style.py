@@ -27,9 +27,8 @@ def in_style(
     """A picture, and each caption drawn with the latent that the style encoder finds in it."""
     if style is None:
         raise ConfigError("view=style needs a picture whose style is taken; give style=PICTURE.png")
+    picture = picture_of(Path(style), gan.sample_shape)  # before the minutes that the encoder takes
     encoder = style_encoder(gan, run, read, captions, seed, steps)
-    like = gan.sample_shape
-    picture = picture_of(Path(style), like)
     with torch.no_grad():
         latent = encoder(picture.to(gan.device)).cpu()
     made = gan.draw(read(captions).cpu(), latent.expand(len(captions), -1))

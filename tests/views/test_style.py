@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from gan_zoo import sample
 from gan_zoo.loading import load
 from gan_zoo.media import strips
+from gan_zoo.schema import DataError
 from gan_zoo.views import reading, style
 
 A, B = "a flower with six yellow petals", "a red blossom in front of a hedge"
@@ -42,3 +44,11 @@ def test_the_style_encoder_finds_more_of_z_than_chance_and_is_kept(run, tmp_path
     with torch.no_grad():
         error = (encoder(gan.draw(gan.read([A]).expand(64, -1), z)) - z).square().mean()
     assert error < 0.8  # 1 is the error of answering 0
+
+
+def test_a_picture_that_cannot_be_read_is_refused_before_the_encoder_is_trained(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        style, "style_encoder", lambda *_: pytest.fail("trained before the picture was looked at")
+    )
+    with pytest.raises(DataError, match="not a picture that can be read"):
+        sample.main(run=str(run), caption=A, view="style", style=str(tmp_path / "missing.png"))
