@@ -124,7 +124,9 @@ def test_silence_has_no_level():
 
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = validate(compose(["model=segan_plus", *SMALL]))
+    config = validate(
+        compose(["model=segan_plus", "model.pre_emphasis=0.95", "model.ema_half_life=null", *SMALL])
+    )
     gan = loading.build(config)
     folder = tmp_path_factory.mktemp("model") / "export"
     loading.export(gan, folder, loading.described(config), "card")

@@ -56,7 +56,7 @@ def test_the_table_has_the_noisy_input_two_filters_and_the_model(
     assert figure.value == pytest.approx(details["systems"][MODEL]["segmental_snr"])
     assert figure.interval is not None and figure.interval.low < figure.value < figure.interval.high
     shown = capsys.readouterr().out
-    for word in ("wiener", "spectral_subtraction", "enhanced", "2.5 dB", "SSNR"):
+    for word in ("wiener", "spectral subtraction", "enhanced", "2.5 dB", "SSNR"):
         assert word in shown
     page = (run / "report.html").read_text()
     assert page.count("<audio") == 3 * 3 + 3 and "media-src data:" in page and "By noise" in page

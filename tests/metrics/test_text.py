@@ -16,8 +16,7 @@ from gan_zoo.metrics.subject import Reals, Subject, Truth
 from gan_zoo.metrics.table import chosen
 from gan_zoo.metrics.text import ngram_codes, ngram_divergence, self_bleu, uniqueness
 from gan_zoo.schema import ConfigError
-
-from ..data.test_text import make
+from tests.data.configured import made
 
 
 def ids(*rows: list[int]) -> torch.Tensor:
@@ -94,7 +93,7 @@ def figures(data: Any, lines: list[str], *names: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def grammar() -> Any:
-    return make("grammar", size=500, held_out=200)
+    return made("grammar", size=500, held_out=200)
 
 
 def test_held_out_sentences_get_the_best_figures_and_the_entropy(grammar: Any):
@@ -130,7 +129,7 @@ def test_nothing_accepted_has_no_bits(grammar: Any):
 
 
 def test_words_and_copies_of_the_manual():
-    data = make("python_manual")
+    data = made("python_manual")
     sentence = data.corpus.train[0]
     copied = sentence[:32]
     lines = [copied, copied.swapcase(), "the xqzt of the method kzzzz is ", "zzzzz"]
@@ -142,7 +141,7 @@ def test_words_and_copies_of_the_manual():
 
 
 def test_a_word_that_the_end_may_have_cut_is_not_counted():
-    data = make("python_manual")
+    data = made("python_manual")
     line = "the value of the attribute functi"[:32]
     assert len(line) == 32 and figures(data, [line], "words")["real_words"].figure.value == 1
 
