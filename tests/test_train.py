@@ -199,8 +199,8 @@ def test_a_process_that_dies_ends_the_others_and_is_named(tmp_path: Path) -> Non
         ranks = {environment(pid).get("RANK"): pid for pid in children(process.pid)}
         os.kill(ranks["1"], signal.SIGKILL)
         started = time.time()
-        _, errors = process.communicate(timeout=60)
-    assert time.time() - started < 10
+        _, errors = process.communicate(timeout=120)
+    assert time.time() - started < 60  # two seconds on a free machine; without torchrun's watch it would be for ever
     assert process.returncode == 1 and re.search(r"process 1 of the run .*SIGKILL", errors), errors
     assert not any(Path(f"/proc/{pid}").exists() for pid in ranks.values())
 
@@ -218,8 +218,8 @@ def test_a_process_that_hangs_is_named_and_ended_after_the_timeout(tmp_path: Pat
         ranks = {environment(pid).get("RANK"): pid for pid in children(process.pid)}
         os.kill(ranks["1"], signal.SIGSTOP)
         started = time.time()
-        _, errors = process.communicate(timeout=90)
-    assert 5 < time.time() - started < 5 + 15
+        _, errors = process.communicate(timeout=180)
+    assert 5 < time.time() - started < 120  # 11 s on a free machine; without a timeout it would be for ever
     assert process.returncode == 1 and "Traceback" not in errors, errors
     assert f"process 0 waited 5 s, but process 1 (pid {ranks['1']} on " in errors
     assert not any(Path(f"/proc/{pid}").exists() for pid in ranks.values())
