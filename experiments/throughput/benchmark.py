@@ -223,12 +223,17 @@ class TakeTurns(pl.Callback):
 
 def contenders(config: dict[str, Any], whole: dict[str, Tensor], precision: str) -> dict[str, Any]:
     """The loops that take turns with gan_zoo's, on the real samples of a batch."""
-    slow, fast = rivals(config["model"]["name"])
+    return {name: contender(name, config, whole, precision) for name in ("tutorial", "tuned")}
+
+
+def contender(name: str, config: dict[str, Any], whole: dict[str, Tensor], precision: str) -> Any:
+    """The loop of that name, `tutorial` or `tuned`."""
+    kind = rivals(config["model"]["name"])[name == "tuned"]
     if config["data"]["modality"] == "pair":
-        return {"tutorial": slow(config, whole, precision), "tuned": fast(config, whole, precision)}
+        return kind(config, whole, precision)
     real = whole["real"]
     labels = whole.get("condition", torch.zeros(len(real), dtype=torch.int64))
-    return {"tutorial": slow(config, real, labels, precision), "tuned": fast(config, real, labels, precision)}
+    return kind(config, real, labels, precision)
 
 
 def rivals(model: str) -> tuple[Any, Any]:
@@ -253,6 +258,21 @@ def rivals(model: str) -> tuple[Any, Any]:
     return Tutorial, Tuned
 
 
+def trainer(precision: str, callback: pl.Callback) -> pl.Trainer:
+    """gan_zoo's, with nothing that watches."""
+    return pl.Trainer(
+        accelerator="cpu",
+        max_epochs=-1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        precision=precision,  # type: ignore[arg-type]
+        callbacks=[callback],
+    )
+
+
 def measure(model: str, precision: str, rounds: int) -> dict[str, Any]:
     config = validate(compose([*SETTINGS[model], "seed=1"]))
     data = data_module(config)
@@ -264,18 +284,7 @@ def measure(model: str, precision: str, rounds: int) -> dict[str, Any]:
     data.begin(0, None)
     turns = TakeTurns(others, BLOCK[model], rounds)
     gan.observing = False
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_epochs=-1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        precision=precision,
-        callbacks=[turns],
-    )
-    trainer.fit(gan, data)
+    trainer(precision, turns).fit(gan, data)
     seconds = turns.seconds
 
     def ratio(name: str) -> float:
@@ -300,8 +309,7 @@ def main(arguments: list[str]) -> None:
     chosen = dict(argument.split("=", 1) for argument in arguments)
     threads = int(chosen.get("threads", os.cpu_count() or 1))
     torch.set_num_threads(threads)
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    silence()
     rows = []
     for model in chosen.get("model", ",".join(SETTINGS)).split(","):
         for precision in chosen.get("precision", "32-true,bf16-mixed").split(","):
@@ -310,17 +318,27 @@ def main(arguments: list[str]) -> None:
     write(rows, threads, Path(chosen.get("output", HERE)))
 
 
-def write(rows: list[dict[str, Any]], threads: int, folder: Path) -> None:
+def silence() -> None:
+    warnings.filterwarnings("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+
+
+def write(
+    rows: list[dict[str, Any]], threads: int, folder: Path, name: str = "table", below: str = ""
+) -> None:
+    """name.csv and name.md of the rows, with the machine, the date and the command that made them."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "table.csv", "w", newline="") as file:
+    with open(folder / f"{name}.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
     head = "| " + " | ".join(rows[0]) + " |\n|" + "---|" * len(rows[0]) + "\n"
     body = "".join("| " + " | ".join(str(value) for value in row.values()) + " |\n" for row in rows)
     where = f"{date.today()}, {processor()}, {threads} threads, torch {torch.__version__}, lightning {pl.__version__}"
-    command = "python experiments/throughput/benchmark.py " + " ".join(sys.argv[1:])
-    (folder / "table.md").write_text(f"{where}; `{command.strip()}`\n\n{head}{body}")
+    command = f"python experiments/throughput/{Path(sys.argv[0]).name} " + " ".join(sys.argv[1:])
+    (folder / f"{name}.md").write_text(
+        f"{where}; `{command.strip()}`\n\n{head}{body}" + (f"\n{below}\n" if below else "")
+    )
 
 
 def processor() -> str:
