@@ -23,6 +23,7 @@ def main(
     encoder: str,
     output: str,
     overrides: list[str] | None = None,
+    pictures: bool = False,
     device: str = "cpu",
 ) -> Path:
     """Writes one vector for each caption, with the encoder's name and hash and the captions' fingerprint; a model reads them with
@@ -33,18 +34,28 @@ def main(
         needs the extra gan_zoo[text].
     output: .safetensors, or .h5 (the extra gan_zoo[hdf5]).
     overrides: of the data, such as overrides=[data.root=DIR].
+    pictures: true writes the pictures and the captions too, as one HDF5 file in the layout that data=caption_hdf5 reads.
     device: cpu, cuda, mps.
     """
     import torch
 
     from gan_zoo.data.caption_embeddings import write_embeddings
+    from gan_zoo.data.caption_hdf5 import write_captions
+    from gan_zoo.schema import ConfigError
     from gan_zoo.train_text_encoder import captioned_data
 
+    if pictures and Path(output).suffix not in (".h5", ".hdf5"):
+        raise ConfigError(f"output={output}: with pictures=true one .h5 or .hdf5 file is written")
     chosen = embedder(encoder, device)
-    texts = captioned_data(data, overrides or []).table.texts
+    items = captioned_data(data, overrides or [])
+    texts = items.table.texts
     parts = [chosen.embed(texts[i : i + 256]) for i in range(0, len(texts), 256)]
     embedding = torch.cat(parts)
-    write_embeddings(output, embedding, texts, encoder=chosen.name, encoder_hash=chosen.digest)
+    if pictures:
+        said = {"encoder": chosen.name, "encoder_hash": chosen.digest}
+        write_captions(output, items, embedding, said)
+    else:
+        write_embeddings(output, embedding, texts, encoder=chosen.name, encoder_hash=chosen.digest)
     print(
         f"{output}: {len(texts):,} captions, {embedding.shape[1]} values each, by {chosen.name} {chosen.digest}"
     )

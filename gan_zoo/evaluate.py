@@ -73,6 +73,7 @@ def main(
 
     from gan_zoo.evaluation import record
     from gan_zoo.evaluation.report import write_report
+    from gan_zoo.evaluation.wording import verdicts
 
     console, directory = Console(), Path(run)
     if _is_sound(directory):
@@ -83,10 +84,12 @@ def main(
         download=download, device=device, k=k, k_density=k_density, joint_encoder=joint_encoder, segmenter=segmenter,
         segmenter_network=segmenter_network, segmenter_height=segmenter_height,
     )  # fmt: skip
-    blank = record.empty(moment, _settings(subject, reals, joint_encoder))
+    blank = record.empty(moment, _settings(subject, reals))
     content = blank if fresh else record.begun(directory, blank)
     _measure(subject, metrics, directory, content, console)
     console.print(table(content))
+    for title, said in verdicts(content):
+        console.print(f"{title}: {said}", highlight=False, soft_wrap=True)
     if other is not None:
         _compare(record.figures_in(content), other, str(against), console)
     console.print(f"{write_report(directory)}", highlight=False, soft_wrap=True)
@@ -147,9 +150,10 @@ def usual_number(data: DataModule) -> int:
     return 2500 if data.modality == "points" else min(10_000, len(data.train_set()))
 
 
-def _settings(subject: Subject, reals: int, joint_encoder: str | None) -> dict[str, Any]:
+def _settings(subject: Subject, reals: int) -> dict[str, Any]:
     """What decides figures beside the checkpoint: those of other settings are not kept."""
     features, segmenter = subject.features, subject.truth.segmenter
+    joint = subject.told.joint if subject.told else None
     return {
         "n": len(subject.fake),
         "reals": reals,
@@ -158,7 +162,7 @@ def _settings(subject: Subject, reals: int, joint_encoder: str | None) -> dict[s
         "k_density": subject.k_density,
         "features": [features.name, features.sha256, features.resize],
         **({"segmenter": list(segmenter[:3])} if segmenter else {}),
-        **({"joint_encoder": joint_encoder} if joint_encoder is not None else {}),
+        **({"joint_encoder": [joint.name, joint.sha256]} if joint else {}),
     }
 
 
@@ -261,10 +265,10 @@ def _compare(mine: dict[str, Any], theirs: dict[str, Any], other: str, console: 
     from gan_zoo.schema import ConfigError
 
     try:
-        verdicts = record.compared(mine, theirs)
+        compared = record.compared(mine, theirs)
     except ProtocolMismatch as failure:
         raise ConfigError(f"against={other}: {failure}") from None
-    for name, verdict in verdicts.items():
+    for name, verdict in compared.items():
         console.print(
             f"{name}: {mine[name].value:.4g} against {theirs[name].value:.4g}: {verdict}", highlight=False
         )

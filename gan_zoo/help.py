@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 from gan_zoo.config import conf_dir
@@ -19,10 +21,11 @@ Usage: python -m gan_zoo.train [group=choice ...] [key=value ...] [flags]
   python -m gan_zoo.train max_samples=2_000_000 trainer.devices=4  longer, on four devices
   python -m gan_zoo.train -m model=dcgan,vanilla seed=0,1,2        six runs, one after the other
   python -m gan_zoo.train resume=RUN_DIR                           go on where a run stopped
+  python -m gan_zoo.train model=segan --help                       what a choice changes, and its settings
 """
 FLAGS = """\
 Flags
-  --help            this page                      --cfg job [--resolve]  the composed config, without running
+  --help            this page, or of choices       --cfg job [--resolve]  the composed config, without running
   -m, --multirun    every combination of choices   --config-dir DIR       a folder with configs of your own
 """
 
@@ -39,6 +42,27 @@ def train_help() -> str:
     keys = _section("Keys", _keys(folder / "config.yaml")) + "\n"
     trainer = _section("Keys of trainer", _keys(folder / "trainer" / "default.yaml", "trainer.")) + "\n"
     return "\n".join([USAGE, *groups, keys, trainer, FLAGS, other_commands()])
+
+
+def choices_help(arguments: Sequence[str]) -> str:
+    """What the files of the choices among `arguments` (model=segan) say of themselves, and their settings; "" without any."""
+    pages = []
+    for text in arguments:
+        group, _, choice = text.partition("=")
+        file = conf_dir() / group / f"{choice}.yaml"
+        if "/" not in choice and file.is_file():
+            pages.append(f"{text}\n{_explained(file)}")
+    return "\n\n".join(pages)
+
+
+def _explained(file: Path) -> str:
+    """The comments that open a file, as text, and then the file."""
+    lines = [
+        line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("# @package")
+    ]
+    head = list(itertools.takewhile(lambda line: line.startswith("#"), lines))
+    said = [line[1:].removeprefix(" ") for line in head]
+    return textwrap.indent("\n".join([*said, "", *lines[len(head) :]]), "  ").rstrip()
 
 
 def other_commands() -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gan_zoo.command import command
-from gan_zoo.views import OF_CAPTIONS, View, Walk
+from gan_zoo.views import OF_CAPTIONS, OF_LATENTS, View, Walk
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,7 +76,7 @@ def main(
     from gan_zoo.views import items
 
     gan, modality, place = load(run, device=device), modality_of(run), Path(run)
-    _refuse(view, modality)
+    _refuse(view, modality, gan if caption is None else None)
     with truncated(gan, truncation) if truncation is not None else nullcontext():
         if caption is not None or view in OF_CAPTIONS:
             said = [text for text in (caption, other) if text is not None]
@@ -91,19 +91,27 @@ def main(
                 gan, place, view, n or 64, seed, condition, path=path, steps=steps, plus=plus or [],
                 minus=minus or [], neighbours=neighbours,
             )  # fmt: skip
-            beside = items.beside(gan, place, len(samples)) if view == "grid" and modality == "pair" else {}
+            beside = items.beside(gan, place, len(samples)) if view == "grid" and gan.conditioned_on else {}
             stem = Path(output).with_suffix("") if output else _target(place, view, seed)
             written = media.save(stem, gan.readable(samples), modality, columns=columns, **beside)
     print(written)
     return written
 
 
-def _refuse(view: View, modality: str) -> None:
+def _refuse(view: View, modality: str, gan: GAN | None) -> None:
+    """gan: None where a caption says what is drawn."""
     from gan_zoo.schema import ConfigError
 
     if modality == "text" and view in ("nearest", "video"):
         raise ConfigError(
             f"view={view} is of pictures, this model writes text; take grid, interpolation, arithmetic or classes"
+        )
+    if gan is not None and gan.conditioned_on and view in OF_LATENTS:
+        remedy = (
+            'give caption="...", with view=interpolation' if modality == "captioned" else "take view=grid"
+        )
+        raise ConfigError(
+            f"view={view} shows what latents alone make, {type(gan).__name__} also needs {', '.join(gan.conditioned_on)}; {remedy}"
         )
 
 

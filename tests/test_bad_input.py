@@ -437,6 +437,8 @@ CASES: list[Case] = [
     arguments(train_text_encoder.main, "settings={lr: 0}", parts=("settings.lr",)),
     arguments(embed_captions.main, "data=flowers", "encoder=FOLDER/none.safetensors", "output=FOLDER/e.safetensors",
               parts=("not a text encoder", "train_text_encoder")),
+    arguments(embed_captions.main, "data=flowers", "encoder=words.safetensors", "output=FOLDER/e.npy", "pictures=true",
+              parts=("one .h5 or .hdf5 file",)),
     arguments(sample.main, "run=RUN", "caption=a red flower", parts=("takes no captions", "model=text_to_image")),
     arguments(sample.main, "run=RUN", "view=captions", parts=("needs a caption",)),
     arguments(sample.main, parts=("run: nothing came",)),

@@ -20,7 +20,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from gan_zoo import config as configs
 from gan_zoo.command import application, command, parse_arguments
 from gan_zoo.config import compose, conf_dir, load_data_class, load_model_class, validate
-from gan_zoo.help import train_help
+from gan_zoo.help import choices_help, train_help
 from gan_zoo.overrides import declared
 from gan_zoo.plain_yaml import plain, save
 from gan_zoo.schema import Arguments, ConfigError, DataError
@@ -675,6 +675,23 @@ def test_help_lists_every_choice_with_a_line_and_fits_110_columns() -> None:
     assert "seed=0" in page and "trainer.devices=1" in page
 
 
+@pytest.mark.parametrize(
+    ("choice", "said", "setting"),
+    [
+        ("model=segan", "16 to 1024", "n_critic: 1"),
+        ("experiment=text_to_image_paper", "600 epochs", "mismatched: 0.5"),
+        ("model/generator=text_lstm", "Rajeswar", "feedback: false"),
+    ],
+)
+def test_help_of_a_choice_is_what_its_file_says_against_the_paper(
+    choice: str, said: str, setting: str
+) -> None:
+    page = choices_help(["--help", choice, "seed=3"])
+    assert page.startswith(f"{choice}\n  ") and said in page and setting in page
+    assert "@package" not in page and "pggan" not in page
+    assert choices_help(["--help", "seed=3", "model=segn"]) == ""  # then the whole page is shown
+
+
 def without_torch(code: str) -> subprocess.CompletedProcess[str]:
     check = f"import sys\n{code}\nassert 'torch' not in sys.modules and 'lightning' not in sys.modules"
     return subprocess.run(
@@ -691,6 +708,7 @@ def without_torch(code: str) -> subprocess.CompletedProcess[str]:
         "try: compose(['model.n_critc=1'])\n"
         "except ValueError as error: assert 'n_critic' in str(error)",
         "sys.argv = ['train', '--help']\nfrom gan_zoo.command import application; application(print)",
+        "sys.argv = ['train', 'model=segan', '-h']\nfrom gan_zoo.command import application; application(print)",
     ],
 )
 def test_help_and_typos_are_answered_before_torch_is_imported(code: str) -> None:

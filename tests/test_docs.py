@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import re
 import shlex
@@ -12,11 +14,35 @@ from pathlib import Path
 
 import pytest
 
+from gan_zoo.command import parse_arguments
+from gan_zoo.config import compose, validate
+
 ROOT = Path(__file__).parent.parent
 
 
 def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+
+
+def commands(page: str) -> list[list[str]]:
+    """The words of every `python -m gan_zoo.X key=value ...` of a page's shell examples, without comments."""
+    lines = "".join(
+        re.findall(r"^ *```bash\n(.*?)^ *```", (ROOT / "docs" / page).read_text(), re.DOTALL | re.MULTILINE)
+    )
+    found = [shlex.split(line, comments=True) for line in lines.replace("\\\n", " ").splitlines()]
+    return [words[2:] for words in found if words[:2] == ["python", "-m"]]
+
+
+@pytest.mark.parametrize("page", ["captions.md", "sound.md", "text.md"])
+def test_the_commands_of_a_page_are_understood(page: str) -> None:
+    """What stands there composes and validates, or is an argument of its command; nothing is run."""
+    found = commands(page)
+    assert len(found) >= 6
+    for module, *arguments in found:
+        if module == "gan_zoo.train":
+            validate(compose(arguments))
+        else:
+            parse_arguments(arguments, inspect.unwrap(importlib.import_module(module).main))
 
 
 def run(command: str, folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,18 @@ def test_a_longer_file_needs_no_more_memory(tmp_path):
         assert most < 2 * 1024 and max(held) == 8 * 1024 * 4
     back, source = (soundfile.read(tmp_path / name)[0] for name in ("out.wav", "120.wav"))
     assert back == pytest.approx(source, abs=2 / 32768)
+
+
+def test_ten_times_the_sound_costs_its_levels_alone(tmp_path):
+    """What numpy allocates, traced: 8 bytes for each 20 ms, a few times over while the level is found, and no sound."""
+    peaks = []
+    for seconds in (30, 300):
+        soundfile.write(tmp_path / "long.wav", noise(seconds * 16_000), 16_000)
+        tracemalloc.start()
+        enhance_file(identity, tmp_path / "long.wav", tmp_path / "out.wav", SETTINGS, batch=8)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 5 * 8 * 270 * 50  # the sound itself would be 17 MB
 
 
 # ---------------------------------------------------------------- what cannot be right

@@ -73,6 +73,31 @@ def test_embeddings_say_whose_they_are_and_a_model_is_built_on_them(trained, tmp
     torch.testing.assert_close(read(data.table.texts[:3]), expected)
 
 
+def test_pictures_captions_and_embeddings_are_one_file(trained, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    arguments = {"data": "flowers", "encoder": str(trained), "overrides": GARDEN, "pictures": True}
+    file = embed_captions.main(output=str(tmp_path / "flowers.h5"), **arguments)
+    digest = joint_embedding.read(trained).digest
+    with h5py.File(file) as opened:
+        assert dict(opened.attrs) == {"encoder": "words of flowers", "encoder_hash": digest}
+    texts = [
+        "model=text_to_image",
+        "data=caption_hdf5",
+        f"data.root={file}",
+        "data.resolution=16",
+        "data.margin=1",
+    ]
+    data = data_module(validate(compose([*texts, "data.classes=0", "data.flip=false"])))
+    drawn = data_module(validate(compose(["model=text_to_image", "data=flowers", *GARDEN])))
+    assert len(data.train_set()) == 160 and len(data.held_out_set()) == 24
+    assert torch.equal(data.held_out_batch(24)["real"], drawn.held_out_batch(24)["real"])
+    some = [0, 7, 500]
+    expected = embed_captions.embedder(str(trained)).embed([data.table.texts[i] for i in some])
+    torch.testing.assert_close(data.table.embedding[some], expected)
+    with pytest.raises(ConfigError, match=r"one \.h5 or \.hdf5 file"):
+        embed_captions.main(output=str(tmp_path / "flowers.safetensors"), **arguments)
+
+
 def test_a_frozen_encoder_begins_a_run_and_stays_as_it_was(trained, tmp_path):
     from gan_zoo.loading import load
     from gan_zoo.run import train

@@ -169,27 +169,35 @@ def _content(data: Any) -> bytes:
     return value.tobytes() if hasattr(value, "tobytes") else bytes(value)
 
 
-def write_captions(path: str | Path, data: CaptionData) -> None:
+def write_captions(
+    path: str | Path,
+    data: CaptionData,
+    embedding: Tensor | None = None,
+    said: Mapping[str, str] | None = None,
+) -> None:
     """All training and held-out pictures of a data set as one such file: PNG bytes, captions, classes and embeddings.
 
-    Held-out pictures go to `test`. Whole or not at all.
+    embedding: [captions, E] in the order of data.table.texts; None: the data's own, if it has any. said: whose they are, kept as
+    attributes of the file. Held-out pictures go to `test`. Whole or not at all.
     """
     path = Path(path).expanduser()
+    embedding = data.table.embedding if embedding is None else embedding
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, unfinished = tempfile.mkstemp(prefix="unfinished-", dir=path.parent)
     os.close(handle)
     try:
         with hdf5().File(unfinished, "w") as file:
+            file.attrs.update(said or {})
             for split, rows in (("train", data.loaded.train), ("test", data.loaded.held_out)):
                 group = file.create_group(split)
                 for row in rows.tolist():
-                    _write_row(group, data, row)
+                    _write_row(group, data, row, embedding)
         os.replace(unfinished, path)
     finally:
         Path(unfinished).unlink(missing_ok=True)
 
 
-def _write_row(group: Any, data: CaptionData, row: int) -> None:
+def _write_row(group: Any, data: CaptionData, row: int, embedding: Tensor | None) -> None:
     table, labels = data.table, data.loaded.labels
     picture = data.loaded.store.take(np.array([row]), data.loaded.store.resolution)[0]
     content = io.BytesIO()
@@ -202,5 +210,5 @@ def _write_row(group: Any, data: CaptionData, row: int) -> None:
         entry["img"] = np.void(content.getvalue())
         if labels is not None:
             entry["class"] = data.class_names()[int(labels[row])]
-        if table.embedding is not None:
-            entry["embeddings"] = table.embedding[caption].numpy()
+        if embedding is not None:
+            entry["embeddings"] = embedding[caption].numpy()

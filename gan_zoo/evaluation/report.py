@@ -16,7 +16,7 @@ import numpy as np
 from gan_zoo import media, plain_yaml
 from gan_zoo.evaluation import blind, charts, record, speech_tables
 from gan_zoo.evaluation.reproduce import command_of
-from gan_zoo.evaluation.wording import Row, digits, figure_rows, protocol_words
+from gan_zoo.evaluation.wording import Row, digits, figure_rows, protocol_words, verdicts
 from gan_zoo.schema import CheckpointError
 
 PAGE = Path(__file__).parent / "page"
@@ -346,8 +346,8 @@ def _tables(evaluation: dict[str, Any] | None) -> str:
             for name, choice, *shares in rows
         ]
         tables.append(_table("Attributes, as the program reads them", head, body))
-    if said := measures.get("caption_variety", {}).get("details", {}).get("verdict"):
-        tables.append(f"<p>Variety under one caption: <b>{_e(said)}</b>.</p>")
+    if evaluation:
+        tables += [f"<p>{_e(title)}: <b>{_e(said)}</b>.</p>" for title, said in verdicts(evaluation)]
     if details := measures.get("speech", {}).get("details"):
         tables += [_table(title, head, lines) for title, head, lines in speech_tables.tables(details)]
     low = measures.get("spectrum", {}).get("details", {})

@@ -61,6 +61,13 @@ def figure_rows(content: dict[str, Any]) -> Iterator[Row]:
             )
 
 
+def verdicts(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(title, words) of the measures of an evaluation.json that say in words what they found."""
+    for stored in content["measures"].values():
+        if said := stored["details"].get("verdict"):
+            yield stored["title"], said
+
+
 def digits(value: float) -> str:
     """Three significant digits, without exponents where they can be avoided."""
     if not math.isfinite(value):

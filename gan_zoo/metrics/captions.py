@@ -24,6 +24,7 @@ CHUNK = 512
 CANDIDATES = 100  # Xu et al. 2018
 CAPTIONS, LATENTS = 32, 8  # for the variety under one caption
 IGNORES_Z = 0.02  # variety below this share of that between captions is none
+NEARLY = 1 / 3  # and below this share of the variety of reals it is little
 
 
 class Joint(NamedTuple):
@@ -94,10 +95,12 @@ def variety(distances: Tensor) -> float:
     return within / between if between > 0 else 0.0
 
 
-def verdict(ratio: float) -> str:
-    """What a variety under one caption says of the generator."""
+def verdict(ratio: float, usual: float = 1.0) -> str:
+    """What a variety under one caption says of the generator; usual: the variety of real samples of one class."""
     if ratio < IGNORES_Z:
         return "ignores z: every latent gives the same picture of a caption"
+    if ratio < NEARLY * usual:
+        return f"nearly ignores z: pictures of a caption have {ratio / usual:.0%} of the variety of real ones"
     return "the caption is ignored" if ratio > 0.98 else "latents vary what the caption leaves open"
 
 
@@ -222,7 +225,7 @@ def caption_variety(subject: Subject, real: Tensor, fake: Tensor) -> dict[str, f
     return {"caption_variety": variety(fake)}
 
 
-def variety_of_reals(subject: Subject, score: Any) -> dict[str, float]:
+def variety_of_reals(subject: Subject, score: Any = None) -> dict[str, float]:
     """The same of held-out reals of one class each."""
     held_out = subject.part("one_caption", "held_out")
     return {"caption_variety": variety(held_out)} if len(held_out) else {}
@@ -230,7 +233,8 @@ def variety_of_reals(subject: Subject, score: Any) -> dict[str, float]:
 
 def variety_said(subject: Subject) -> dict[str, Any]:
     ratio = variety(subject.part("one_caption", "fake"))
-    return {"verdict": verdict(ratio), "captions": CAPTIONS, "latents": LATENTS}
+    usual = variety_of_reals(subject).get("caption_variety", 1.0)
+    return {"verdict": verdict(ratio, usual), "captions": CAPTIONS, "latents": LATENTS}
 
 
 def retrieval(subject: Subject, real: Tensor, fake: Tensor) -> dict[str, float]:

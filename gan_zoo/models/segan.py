@@ -66,6 +66,7 @@ class SEGANDiscriminator(nn.Module):
 
     G's encoder again, with a norm and LeakyReLU; then a 1x1 convolution to one channel and a linear layer over time.
     reference: the batch of real pairs whose statistics virtual batch norm takes; None: the input is that batch itself.
+    head_init: law of the linear layer's weights; None: that of the convolutions.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class SEGANDiscriminator(nn.Module):
         bias: bool,
         init: InitName,
         init_scale: PositiveFloat = 1.0,
+        head_init: InitName | None = None,
     ) -> None:
         super().__init__()
         refuse_kernel(kernel, stride)
@@ -98,6 +100,8 @@ class SEGANDiscriminator(nn.Module):
         self.squeeze = nn.Conv1d(channels[-1], 1, 1, bias=False)  # as in the code: the head has one
         self.head = nn.Linear(code_length(resolution, stride, len(channels)), 1)
         initialise(self, init, init_scale)
+        if head_init is not None:
+            initialise(self.head, head_init)
 
     def forward(self, pair: Tensor, reference: Tensor | None) -> tuple[Tensor, tuple[Tensor, ...]]:
         if self.norms is None:

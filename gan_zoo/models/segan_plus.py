@@ -47,7 +47,8 @@ class PhaseShift(nn.Module):
 
 class SEGANPlusDiscriminator(nn.Module):
     """Candidate and noisy [N, 2, T] -> (logits [N], outputs of the layers): convolutions with a norm and PReLU, then a
-    network of `hidden` layers on all that is left. phase_shift: before each convolution, so that D cannot hear phases."""
+    network of `hidden` layers on all that is left. phase_shift: before each convolution, so that D cannot hear phases.
+    head_init, head_slope: of the dense layers; None: as of the convolutions."""
 
     def __init__(
         self,
@@ -66,6 +67,8 @@ class SEGANPlusDiscriminator(nn.Module):
         phase_shift: NonNegativeInt,
         init: InitName,
         init_scale: PositiveFloat = 1.0,
+        head_init: InitName | None = None,
+        head_slope: float | None = None,
     ) -> None:
         super().__init__()
         refuse_kernel(kernel, stride)
@@ -80,11 +83,16 @@ class SEGANPlusDiscriminator(nn.Module):
             for i, o in zip([2, *channels[:-1]], channels, strict=True)
         )
         sizes = [channels[-1] * code_length(resolution, stride, len(channels)), *hidden]
+        dense_slope = slope if head_slope is None else head_slope
         dense = [
-            part for i, o in itertools.pairwise(sizes) for part in (nn.Linear(i, o), nn.PReLU(o, init=slope))
+            part
+            for i, o in itertools.pairwise(sizes)
+            for part in (nn.Linear(i, o), nn.PReLU(o, init=dense_slope))
         ]
         self.head = nn.Sequential(nn.Flatten(), *dense, nn.Linear(sizes[-1], 1))
         initialise(self, init, init_scale)
+        if head_init is not None:
+            initialise(self.head, head_init)
 
     def forward(self, pair: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         features = outputs_of(self.layers, pair)

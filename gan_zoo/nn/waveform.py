@@ -120,6 +120,7 @@ class WaveGenerator(nn.Module):
     channels: of the encoder's layers; the decoder mirrors them. The decoder's layers get the encoder's maps of their length,
     taken before the activation. skips: plain; learnt, with a gain a channel that starts at 1 (SEGAN+); or none.
     slope: PReLU's, one a channel, at the start. latent_channels: of z, which is put before the code; 0: no z.
+    decoder_init: law of the decoder's weights; None: the encoder's, and `default` leaves torch's own weights and biases.
     """
 
     def __init__(
@@ -136,6 +137,7 @@ class WaveGenerator(nn.Module):
         slope: float = 0.0,
         init: InitName,
         init_scale: PositiveFloat = 1.0,
+        decoder_init: InitName | None = None,
     ) -> None:
         super().__init__()
         refuse_kernel(kernel, stride)
@@ -159,7 +161,8 @@ class WaveGenerator(nn.Module):
             else None
         )
         self.skips = skips != "none"
-        initialise(self, init, init_scale)
+        initialise(self.encoder, init, init_scale)
+        initialise(self.decoder, decoder_init or init, 1.0 if decoder_init else init_scale)
 
     def forward(self, noisy: Tensor, z: Tensor | None) -> Tensor:
         x, maps = noisy, []

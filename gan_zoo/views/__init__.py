@@ -13,5 +13,6 @@ View = Literal[
     "caption_arithmetic",
     "style",
 ]
+OF_LATENTS = ("interpolation", "arithmetic", "classes", "video")  # those that latents alone make
 OF_CAPTIONS = ("captions", "caption_arithmetic", "style")  # those that need a caption
 Walk = Literal["spherical", "straight", "walk"]

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_zoo.callbacks.pictures import told
 from gan_zoo.gan import GAN
 from gan_zoo.metrics.duplicates import nearest_training
 from gan_zoo.run import data_of, real_samples
@@ -20,10 +21,11 @@ def made(gan: GAN, run: Path, n: int, seed: int, condition: Any = None) -> Tenso
 
 
 def beside(gan: GAN, run: Path, n: int) -> dict[str, Any]:
-    """What the samples of `made` were made from, and the true pictures, as keyword arguments of media.save."""
-    inputs = data_of(run).held_out_batch(n)
+    """What the samples of `made` were made from, and the truth, as keyword arguments of media.save."""
+    data = data_of(run)
+    inputs = data.held_out_batch(n)
     prepared = gan.prepare_batch({key: value.to(gan.device) for key, value in inputs.items()})
-    return {"inputs": inputs, "real": prepared["real"].float().cpu()}
+    return {"inputs": told(data, inputs), "real": gan.readable(prepared["real"].float().cpu())}
 
 
 def nearest(gan: GAN, run: Path, n: int, seed: int, neighbours: int, condition: Any = None) -> Tensor:

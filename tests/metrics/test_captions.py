@@ -15,10 +15,22 @@ from torch import Tensor
 from gan_zoo.benchmark.measures import measure
 from gan_zoo.data.flower_attributes import CHOICES
 from gan_zoo.data.flowers import Flowers
+from gan_zoo.evaluate import _settings
 from gan_zoo.evaluation.drawings import draw_all
 from gan_zoo.evaluation.subjects import joint_of
+from gan_zoo.evaluation.wording import verdicts
 from gan_zoo.gan import GAN
-from gan_zoo.metrics.captions import IGNORES_Z, Joint, correct, distances_of, r_precision, variety, verdict
+from gan_zoo.metrics.captions import (
+    IGNORES_Z,
+    NEARLY,
+    Joint,
+    correct,
+    distances_of,
+    r_precision,
+    variety,
+    variety_of_reals,
+    verdict,
+)
 from gan_zoo.metrics.measures import quick, take
 from gan_zoo.metrics.subject import Subject, subject_of
 from gan_zoo.metrics.table import MEASURES, chosen
@@ -150,6 +162,21 @@ def test_a_generator_that_ignores_z_is_named():
     assert details(one)["verdict"].startswith("ignores z")
 
 
+def test_a_generator_that_hardly_hears_z_is_named_beside_what_real_flowers_vary():
+    """z adds a tenth of what flowers differ by: far above the border of none, and far below the variety of a class."""
+    one = subject(lambda inputs, z: (truth(inputs, z) + 0.06 * z).clamp(-1, 1))
+    ratio = quick(MEASURES["caption_variety"], one)["caption_variety"]
+    usual = variety_of_reals(one)["caption_variety"]
+    assert 2 * IGNORES_Z < ratio < NEARLY * usual
+    (title, said), *_ = verdicts(
+        {"measures": {"v": {"title": "Variety", "details": MEASURES["caption_variety"].details(one)}}}  # type: ignore[misc]
+    )
+    assert title == "Variety" and said.startswith(
+        f"nearly ignores z: pictures of a caption have {ratio / usual:.0%}"
+    )
+    assert not verdict(NEARLY * usual + 0.01, usual).startswith("nearly")
+
+
 def test_a_generator_that_uses_z_is_not():
     one = subject(lambda inputs, z: (truth(inputs, z) + 0.5 * z).clamp(-1, 1))
     ratio = quick(MEASURES["caption_variety"], one)["caption_variety"]
@@ -194,8 +221,10 @@ def test_r_precision_is_taken_where_a_joint_encoder_is_given():
         said = torch.stack([words[flowers().encode([text])[0].long()].sum(0) for text in captions])
         return said if len(said) == len(pictures) else said[:0], said
 
-    one = subject(truth, joint=Joint("by hand", None, embed))
+    one = subject(truth, joint=Joint("by hand", "5ca1e", embed))
     assert quick(MEASURES["r_precision"], one)["r_precision"] == 1
+    assert _settings(one, 96)["joint_encoder"] == ["by hand", "5ca1e"]  # and not where its file lies
+    assert "joint_encoder" not in _settings(subject(truth), 96)
     assert "r_precision" not in chosen(subject(truth), None)
 
 

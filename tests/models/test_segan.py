@@ -38,6 +38,23 @@ def test_the_published_network_has_the_authors_parameters():
     assert counts("experiment=segan_paper", *bare) == (73_096_048, 24_370_569)
 
 
+def test_the_published_weights_are_drawn_as_the_authors_draw_them():
+    """Truncated normal 0.02 but for D's linear layer, TensorFlow's Glorot: uniform within sqrt(6 / (8 + 1))."""
+    torch.manual_seed(0)
+    narrow = "[8,8,8,8,8,8,8,8,8,8,8]"
+    gan = build(
+        "experiment=segan_paper",
+        f"model.generator.channels={narrow}",
+        f"model.discriminator.channels={narrow}",
+        "model.latent.size=8",
+    )
+    for layer in [*gan.generator.encoder[1:], *gan.generator.decoder[:-1], *gan.discriminator.layers[1:]]:
+        weight = layer.conv.weight
+        assert weight.abs().max() <= 0.04 and weight.std().item() == pytest.approx(0.0176, rel=0.1)
+    assert gan.discriminator.squeeze.weight.abs().max() <= 0.04
+    assert 0.2 < gan.discriminator.head.weight.abs().max() <= (6 / 9) ** 0.5
+
+
 def test_a_window_of_16384_is_halved_eleven_times_to_8():
     gan = build("experiment=segan_paper", device="meta")
     assert gan.latent.size == [1024, 8]

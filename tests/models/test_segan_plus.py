@@ -29,6 +29,27 @@ def test_presets_are_valid_on_the_published_data_and_on_the_embedded(preset):
         assert compose([f"experiment={preset}", "data=speech"])["model"]["resolution"] == 16384
 
 
+def test_the_published_weights_are_drawn_as_the_authors_draw_them():
+    """Convolutions N(0, 0.02), dense layers by Glorot, PReLU there from 0.25; transposed convolutions and norms as torch has them."""
+    torch.manual_seed(0)
+    gan = build(
+        "experiment=segan_plus_paper",
+        "model.generator.channels=[16,16,16,16,16]",
+        "model.discriminator.channels=[16,16,16,16,16]",
+        "model.latent.size=4",
+    )
+    wave = gan.discriminator.waveform
+    convolutions = [*gan.generator.encoder, *(layer[1] for layer in wave.layers)]
+    assert all(one.conv.weight.std().item() == pytest.approx(0.02, rel=0.1) for one in convolutions)
+    first, slope = wave.head[1], wave.head[2]
+    assert first.weight.abs().max().item() == pytest.approx((6 / (16 * 16 + 256)) ** 0.5, rel=0.01)
+    assert slope.weight.unique().tolist() == [0.25]
+    middle = gan.generator.decoder[1].conv  # torch: uniform within 1 / sqrt(outputs x kernel), biases too
+    assert middle.weight.abs().max().item() == pytest.approx((16 * 31) ** -0.5, rel=0.01)
+    assert middle.bias.abs().max() > 0
+    assert all((norm.weight == 1).all() for norm in wave.modules() if isinstance(norm, BatchNorm))
+
+
 def test_the_published_settings_keep_nothing_of_the_laptops_rates():
     paper = validate(compose(["experiment=segan_plus_paper", "data=speech"]))["model"]["optimizer"]
     assert (

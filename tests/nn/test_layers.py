@@ -88,6 +88,7 @@ def test_fans_count_inputs_and_outputs_of_transposed_convolutions_too(layer, inw
     ("law", "scale", "std"),
     [
         ("normal", 0.02, 0.02),
+        ("truncated_normal", 0.02, 0.02 * 0.87962566),  # of a normal cut at two deviations
         ("uniform", 0.05, 0.05 / math.sqrt(3)),
         ("glorot_uniform", 1.0, math.sqrt(2 / 1200)),
         ("glorot_normal", 1.0, math.sqrt(2 / 1200)),
@@ -102,6 +103,13 @@ def test_initial_weights_have_the_laws_deviation_and_biases_are_zero(law, scale,
     assert layer.weight.std().item() == pytest.approx(std, rel=0.01)
     assert abs(layer.weight.mean().item()) < 0.01 * std * 3
     assert not layer.bias.any()
+
+
+def test_a_truncated_normal_ends_at_two_deviations():
+    torch.manual_seed(0)
+    layer = nn.Linear(400, 800)
+    initialise(layer, "truncated_normal", 0.02)
+    assert 0.0399 < layer.weight.abs().max().item() <= 0.04
 
 
 def test_default_initialisation_leaves_torchs_own():

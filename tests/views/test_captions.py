@@ -10,6 +10,7 @@ from PIL import Image
 from gan_zoo import media, sample
 from gan_zoo.loading import load
 from gan_zoo.media import strips
+from gan_zoo.run import data_of
 from gan_zoo.schema import ConfigError, DataError
 from gan_zoo.views import captions, reading
 
@@ -60,9 +61,19 @@ def test_samples_by_the_command_are_those_of_the_model(run):
     torch.testing.assert_close(gan.draw(gan.read([A]).expand(2, -1), latent), expected)
 
 
+def test_held_out_captions_stand_beside_what_was_drawn_and_what_they_describe(run, tmp_path):
+    path = sample.main(run=str(run), n=3, seed=7, output=str(tmp_path / "grid.png"))
+    inputs = data_of(run).held_out_batch(3)
+    drawn, real = load(run).sample(3, seed=7, inputs=inputs), inputs["real"].float() / 127.5 - 1
+    expected = media.caption_sheet(drawn, data_of(run).decode(inputs["tokens"]), real)
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), expected)
+
+
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [
+        ({"view": "interpolation"}, ConfigError, 'also needs tokens; give caption="..."'),
+        ({"view": "video"}, ConfigError, 'also needs tokens; give caption="..."'),
         ({"view": "captions", "caption": A}, ConfigError, "give caption=... and other=..."),
         ({"view": "caption_arithmetic"}, ConfigError, "needs a caption"),
         ({"view": "style", "caption": A}, ConfigError, "give style=PICTURE.png"),
