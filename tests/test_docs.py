@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import re
 import shlex
@@ -11,6 +13,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from gan_zoo import command
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,6 +37,27 @@ def run(command: str, folder: Path) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def commands() -> list[str]:
+    """The commands of the pages that a user may copy; `hydra/...` and folders of configs are not here."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    text = "\n".join(
+        block for page in pages for block in re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL)
+    )
+    lines = [line.split("  #")[0].strip() for line in text.replace("\\\n", " ").splitlines()]
+    own = [line for line in lines if line.startswith("python -m gan_zoo.")]
+    assert len(own) > 40
+    return [line for line in own if not re.search(r"--config-dir|--help| hydra/|infogan", line)]
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_of_the_pages_has_keys_and_choices_that_exist(line: str) -> None:
+    _, _, module, *arguments = shlex.split(line)
+    if module in ("gan_zoo.train", "gan_zoo.profile"):
+        command._checked(arguments)
+    else:
+        command.parse_arguments(arguments, inspect.unwrap(importlib.import_module(module).main))
 
 
 @pytest.fixture
