@@ -33,7 +33,7 @@ from gan_zoo.callbacks.pictures import Pictures
 from gan_zoo.callbacks.progress import Progress
 from gan_zoo.callbacks.recorder import Recorder
 from gan_zoo.callbacks.roll_call import RollCall, timed_out
-from gan_zoo.data.stream import BatchDataset, DataModule
+from gan_zoo.data.stream import BatchDataset, DataModule, lost_worker
 from gan_zoo.gan import GAN, NonFinite
 from gan_zoo.schema import CheckpointError, ConfigError
 from gan_zoo.strategy import GradientAverage
@@ -272,6 +272,7 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
     resume = _to_resume(directory) if config["resume"] else None
     data, gan = data_module(config), _prepared(config, resume)
     data.begin(gan.samples_seen, gan.batch_plan)
+    data.timeout = config["trainer"]["timeout"]
     if rank() == 0:
         _check_space(directory, gan)
         plain_yaml.save(config, directory / "config.yaml")
@@ -296,9 +297,12 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
         _say(f"stopped: {stop}\nthe last good checkpoint is in {directory / 'checkpoints'}")
         return 3
     except RuntimeError as failure:
-        if not timed_out(failure) or config["debug"]:
+        if config["debug"] or not (timed_out(failure) or lost_worker(failure)):
             raise
-        _report_absence(callbacks[0], config["trainer"]["timeout"], directory)
+        if lost_worker(failure):
+            _report_worker(failure, data.workers, directory)
+        else:
+            _report_absence(callbacks[0], config["trainer"]["timeout"], directory)
         return 1
     finally:
         if torch.distributed.is_initialized():
@@ -325,6 +329,16 @@ def _report_absence(roll: Callback, seconds: float, directory: Path) -> None:
     print(
         f"error: process {rank()} waited {seconds:g} s, but {who}; the run ends. Go on from the last checkpoint by "
         f"resume={directory}, with a larger trainer.timeout if the step was only slow",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _report_worker(failure: RuntimeError, workers: int, directory: Path) -> None:
+    print(
+        f"error: a process that reads the data (data.workers={workers}) did not go on: {str(failure).strip()} "
+        f"Where memory was short fewer workers help, and data.workers=0 shows what else it was. Go on from the last "
+        f"checkpoint by resume={directory}",
         file=sys.stderr,
         flush=True,
     )

@@ -296,6 +296,23 @@ def test_the_profile_names_what_a_step_spends_its_time_on(
     assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a worker as POSIX does")
+def test_a_data_worker_that_is_killed_ends_the_run_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from gan_zoo import run
+    from gan_zoo.config import compose, validate
+    from gan_zoo.data import stream
+
+    monkeypatch.setattr(stream._Told, "__getitems__", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    settings = [*SMALL, "data.workers=1", "max_samples=640", f"output_dir={tmp_path / 'run'}"]
+    assert run.train(validate(compose(settings))) == 1
+    said = capsys.readouterr().err
+    assert "error: a process that reads the data (data.workers=1) did not go on" in said
+    assert f"resume={tmp_path / 'run'}" in said and "Traceback" not in said
+    assert "DataLoader" in json.loads((tmp_path / "run" / "summary.json").read_text())["error"]
+
+
 def test_a_finished_run_has_its_report_and_a_failing_report_fails_no_run(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -59,7 +59,8 @@ class Signals(Callback):
         return 128 + (signal.SIGINT if self.received == signal.SIGINT else signal.SIGTERM)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._group = dist.new_group(backend="gloo") if world_size() > 1 else None
+        if world_size() > 1:
+            self._group = cast(dist.ProcessGroup, dist.new_group(backend="gloo"))
         # not earlier: Lightning installs handlers of its own before, whose SIGTERM ends the run with exit code 0
         if threading.current_thread() is not threading.main_thread():
             return  # only the main thread may set handlers
