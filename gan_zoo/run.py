@@ -39,6 +39,7 @@ from gan_zoo.schema import CheckpointError, ConfigError
 from gan_zoo.strategy import GradientAverage
 
 LEAST_PROCESSES = 16  # on a CPU of fewer cores too, for trying out how many would play together
+WANDB_PATIENCE = 15.0  # seconds that W&B's server may take to answer at the beginning
 DIRECTORY_VARIABLE = "GAN_ZOO_OUTPUT_DIR"  # how the processes of one run agree on its directory
 
 
@@ -187,7 +188,8 @@ def _loggers(config: dict[str, Any], directory: Path) -> list[Logger]:
 
 
 def _wandb(settings: dict[str, Any], config: dict[str, Any], directory: Path) -> Logger:
-    """The run keeps its id, so that the parts before and after a resume are one in W&B."""
+    """The run keeps its id, so that the parts before and after a resume are one in W&B; offline where W&B cannot be had."""
+    import wandb
     from lightning.pytorch.loggers import WandbLogger
 
     name = directory / "wandb_id.txt"
@@ -200,15 +202,32 @@ def _wandb(settings: dict[str, Any], config: dict[str, Any], directory: Path) ->
             f"or delete the file to begin a new W&B run"
         )
     options = {key: value for key, value in settings.items() if key not in ("mode", "name")}
-    return WandbLogger(
-        save_dir=directory,
-        id=identity,
-        name=settings.get("name"),
-        offline=settings["mode"] == "offline",
-        config=config,
-        resume="allow",
-        **options,
-    )
+
+    def logger(**mode: str) -> WandbLogger:  # Lightning's offline=True would set it for all runs of the process
+        return WandbLogger(
+            save_dir=directory,
+            id=identity,
+            name=settings.get("name"),
+            config=config,
+            resume="allow",
+            settings=wandb.Settings(init_timeout=WANDB_PATIENCE),
+            **options,
+            **mode,
+        )
+
+    if settings["mode"] == "offline" or rank() > 0:  # the others log nothing
+        return logger(mode="offline")
+    found = logger()
+    try:
+        _ = found.experiment  # begins the run there: what stands in the way is known before the first step
+    except wandb.errors.Error as failure:
+        wandb.teardown()  # else the id counts as taken
+        _say(
+            f"W&B cannot be used ({str(failure).splitlines()[0]}), so this run is logged offline; "
+            f"upload it later by: wandb sync {directory / 'wandb'}/offline-run-*"
+        )
+        return logger(mode="offline")
+    return found
 
 
 def _callbacks(
