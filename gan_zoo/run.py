@@ -203,8 +203,8 @@ def _wandb(settings: dict[str, Any], config: dict[str, Any], directory: Path) ->
         )
     options = {key: value for key, value in settings.items() if key not in ("mode", "name")}
 
-    def logger(**mode: str) -> WandbLogger:  # Lightning's offline=True would set it for all runs of the process
-        return WandbLogger(
+    def logger(**mode: str) -> WandbLogger:
+        return WandbLogger(  # not offline=True, which Lightning makes a variable of the whole process
             save_dir=directory,
             id=identity,
             name=settings.get("name"),
@@ -228,6 +228,13 @@ def _wandb(settings: dict[str, Any], config: dict[str, Any], directory: Path) ->
         )
         return logger(mode="offline")
     return found
+
+
+def _end_wandb(code: int) -> None:
+    """Ends the run there: the next trial of a multirun would go on in it."""
+    import wandb
+
+    wandb.finish(exit_code=code)
 
 
 def _callbacks(
@@ -310,11 +317,13 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
         f"{directory}: {config['model'].get('name')} on {config['data']['name']}, {trainer.world_size} process(es) on "
         f"{config['trainer']['accelerator']}, {config['trainer']['precision']}, {config['trainer']['threads']} threads"
     )
+    code = 1
     try:
         trainer.fit(gan, data)
+        code = 130 if trainer.interrupted else signals.exit_code
     except NonFinite as stop:
         _say(f"stopped: {stop}\nthe last good checkpoint is in {directory / 'checkpoints'}")
-        return 3
+        code = 3
     except RuntimeError as failure:
         if config["debug"] or not (timed_out(failure) or lost_worker(failure)):
             raise
@@ -322,11 +331,11 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
             _report_worker(failure, data.workers, directory)
         else:
             _report_absence(callbacks[0], config["trainer"]["timeout"], directory)
-        return 1
     finally:
+        if config["logger"]["wandb"]:
+            _end_wandb(code)
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-    code = 130 if trainer.interrupted else signals.exit_code
     if code == 0 and rank() == 0:
         _report(directory)
     return code
