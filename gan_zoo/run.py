@@ -203,7 +203,7 @@ def _wandb(settings: dict[str, Any], config: dict[str, Any], directory: Path) ->
         )
     options = {key: value for key, value in settings.items() if key not in ("mode", "name")}
 
-    def logger(**mode: str) -> WandbLogger:
+    def logger(**mode: Any) -> WandbLogger:
         return WandbLogger(  # not offline=True, which Lightning makes a variable of the whole process
             save_dir=directory,
             id=identity,
