@@ -29,6 +29,7 @@ __all__ = [
     "validate_parts",
 ]
 PACKAGE = Path(__file__).parent
+OF_OTHER_COMMANDS = {"text_encoder": "encoder= of python -m gan_zoo.train_text_encoder"}
 GIVEN_TO_MODEL = ("loss", "regularizer", "seed")  # filled in from the rest of the config
 
 
@@ -68,9 +69,11 @@ def correct(overrides: Iterable[str], config_dir: str | Path | None = None) -> t
     with _hydra() as loader:
 
         def choices(group: str) -> list[str]:
+            if group in OF_OTHER_COMMANDS:
+                return []
             return loader.get_group_options(group, config_name="config", overrides=hydra_overrides)
 
-        groups = [group for group in loader.list_groups("") if group != "hydra"]
+        groups = [group for group in loader.list_groups("") if group not in ("hydra", *OF_OTHER_COMMANDS)]
         search = Search(groups, choices, lambda chosen: _composed([*folder, *chosen], resolve=False))
         return _in_our_words(lambda: corrected(texts, search))
 

@@ -31,8 +31,8 @@ def main(
 
     data: a choice of conf/data with captions.
     encoder: a file of train_text_encoder, or sentence-transformers:NAME_OR_FOLDER (all-MiniLM-L6-v2, clip-ViT-B-32, ...), which
-        needs the extra gan_zoo[text].
-    output: .safetensors, or .h5 (the extra gan_zoo[hdf5]).
+        needs the extra gan-zoo[text].
+    output: .safetensors, or .h5 (the extra gan-zoo[hdf5]).
     overrides: of the data, such as overrides=[data.root=DIR].
     pictures: true writes the pictures and the captions too, as one HDF5 file in the layout that data=caption_hdf5 reads.
     device: cpu, cuda, mps.
@@ -95,18 +95,14 @@ def _own(path: str, device: str) -> Embedder:
 def _foreign(encoder: str, device: str) -> Embedder:
     import torch
 
+    from gan_zoo.extras import needed
     from gan_zoo.nn.joint_embedding import digest_of
     from gan_zoo.schema import ConfigError
 
     name = encoder.removeprefix(FOREIGN)
+    library = needed("sentence_transformers", f"encoder={encoder}", "take a file of train_text_encoder")
     try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError:
-        raise ConfigError(
-            f"encoder={encoder} needs sentence-transformers: pip install 'gan_zoo[text]', or take a file of train_text_encoder"
-        ) from None
-    try:
-        network: Any = SentenceTransformer(name, device=device, trust_remote_code=False)
+        network: Any = library.SentenceTransformer(name, device=device, trust_remote_code=False)
     except Exception as failure:  # the library raises whatever its hub does
         raise ConfigError(
             f"encoder={encoder}: sentence-transformers cannot load it ({type(failure).__name__}); give a model that it has "

@@ -224,7 +224,7 @@ class GAN(Players, metaclass=_Assembled):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One batch for D; G plays after every n_critic-th."""
-        self.raise_if_not_finite()
+        self.raise_if_not_finite(late=True)
         chance.begin_step(self.seed, self.iteration, rank(), world_size(), self.device)
         self._set_rates(stale=self.advance(self.samples_seen))
         batch = self._complete_batch(batch)
@@ -284,13 +284,13 @@ class GAN(Players, metaclass=_Assembled):
                 total = self._total(player, game[player])
                 self._backward(player, total, retain_graph=player == "discriminator")
                 totals[player] = totals[player] + total.detach() / self.accumulate
-        ready = {player: self._ready(player, total) for player, total in totals.items()}
-        for player, (finite, _) in ready.items():
-            self._step(player, finite)
+        means = {player: self._ready(player, total) for player, total in totals.items()}
+        for player in means:
+            self._step(player)
         if scaler := self._scaler:
             scaler.update()
-        self._after_discriminator(ready["discriminator"][1])
-        self._after_generator(samples, ready["generator"][0])
+        self._after_discriminator(means["discriminator"])
+        self._after_generator(samples)
 
     def _play_discriminator(self, batch: Batch, fakes: list[Tensor]) -> None:
         fakes = [fake.detach() for fake in fakes]
@@ -308,7 +308,7 @@ class GAN(Players, metaclass=_Assembled):
             batch = {**batch, "latent": self.latent.draw(len(batch["real"]), self.device)}
         with frozen(self.discriminator):
             self._turn("generator", batch, fakes)
-        self._after_generator(samples, self._flag.unread)
+        self._after_generator(samples)
 
     def _turn(
         self, player: Player, batch: Batch, fakes: list[Tensor] | None, only: str = "", leave_out: str = ""
@@ -328,8 +328,8 @@ class GAN(Players, metaclass=_Assembled):
             part_total = self._total(player, terms, only, leave_out)
             self._backward(player, part_total)
             total = total + part_total.detach() / self.accumulate
-        finite, mean_total = self._ready(player, total)
-        self._step(player, finite)
+        mean_total = self._ready(player, total)
+        self._step(player)
         if scaler := self._scaler:
             scaler.update()
         return mean_total
@@ -368,9 +368,10 @@ class GAN(Players, metaclass=_Assembled):
 
     def _total(self, player: Player, terms: Terms, only: str = "", leave_out: str = "") -> Tensor:
         total = weighted_sum(player, terms, self.weights[player], only, leave_out)
+        named = {f"{player}/{name}": term.detach() for name, term in terms.items()}
+        self._minimised[player] = named | {f"{player}/total": total.detach()}
         if self.observing:
-            self.observations |= {f"{player}/{name}": term.detach() for name, term in terms.items()}
-            self.observations[f"{player}/total"] = total.detach()
+            self.observations |= self._minimised[player]
         return total
 
     @property
@@ -395,14 +396,14 @@ class GAN(Players, metaclass=_Assembled):
         new = torch.stack([loss, loss.square()])
         moments.copy_(new) if first else moments.lerp_(new, 0.01)  # over about the last 100 steps
 
-    def _after_generator(self, samples: int, finite: Tensor | None) -> None:
+    def _after_generator(self, samples: int) -> None:
         fresh = self.critic_steps * samples  # real samples since G's last step
         self.critic_steps = 0
         self.generator_steps += 1
         if self.average and self.ema_generator is not None:
-            on_device = finite if finite is not None and finite.device.type != "cpu" else None
+            fresh = max(fresh, samples)
             self.average.update(
-                self.ema_generator, self.generator, max(fresh, samples), on_device, self.averaged_parameters
+                self.ema_generator, self.generator, fresh, self._flag.unread, self.averaged_parameters
             )
 
     # ---- figures ----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from gan_zoo.config import conf_dir
+from gan_zoo.config import OF_OTHER_COMMANDS, conf_dir
 
 WIDTH = 110
 PACKAGE = Path(__file__).parent
@@ -68,12 +68,11 @@ def _explained(file: Path) -> str:
 def other_commands() -> str:
     """Every `python -m gan_zoo.NAME` with the first line of its docstring."""
     found = []
-    for file in sorted(PACKAGE.glob("*.py")):
+    for file in sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("*/__main__.py")]):
         source = file.read_text(encoding="utf-8")
         if re.search(r'^if __name__ == "__main__"', source, re.MULTILINE):
-            found.append(
-                (f"python -m gan_zoo.{file.stem}", _first_line(ast.get_docstring(ast.parse(source))))
-            )
+            name = file.stem if file.parent == PACKAGE else file.parent.name
+            found.append((f"python -m gan_zoo.{name}", _first_line(ast.get_docstring(ast.parse(source)))))
     return _section("Commands, each with its own --help", found)
 
 
@@ -85,7 +84,7 @@ def _rank(path: Path) -> tuple[int, str]:
 def _group(path: Path, folder: Path) -> str:
     name = path.relative_to(folder).as_posix()
     choices = [(file.stem, description(file)) for file in sorted(path.glob("*.yaml"))]
-    return _section(f"{name}=", choices) + "\n"
+    return _section(OF_OTHER_COMMANDS.get(name, f"{name}="), choices) + "\n"
 
 
 def description(file: Path) -> str:

@@ -33,12 +33,13 @@ from gan_zoo.callbacks.pictures import Pictures
 from gan_zoo.callbacks.progress import Progress
 from gan_zoo.callbacks.recorder import Recorder
 from gan_zoo.callbacks.roll_call import RollCall, timed_out
-from gan_zoo.data.stream import BatchDataset, DataModule
+from gan_zoo.data.stream import BatchDataset, DataModule, lost_worker
 from gan_zoo.gan import GAN, NonFinite
 from gan_zoo.schema import CheckpointError, ConfigError
 from gan_zoo.strategy import GradientAverage
 
 LEAST_PROCESSES = 16  # on a CPU of fewer cores too, for trying out how many would play together
+WANDB_PATIENCE = 15.0  # seconds that W&B's server may take to answer at the beginning
 DIRECTORY_VARIABLE = "GAN_ZOO_OUTPUT_DIR"  # how the processes of one run agree on its directory
 
 
@@ -187,7 +188,8 @@ def _loggers(config: dict[str, Any], directory: Path) -> list[Logger]:
 
 
 def _wandb(settings: dict[str, Any], config: dict[str, Any], directory: Path) -> Logger:
-    """The run keeps its id, so that the parts before and after a resume are one in W&B."""
+    """The run keeps its id, so that the parts before and after a resume are one in W&B; offline where W&B cannot be had."""
+    import wandb
     from lightning.pytorch.loggers import WandbLogger
 
     name = directory / "wandb_id.txt"
@@ -200,15 +202,39 @@ def _wandb(settings: dict[str, Any], config: dict[str, Any], directory: Path) ->
             f"or delete the file to begin a new W&B run"
         )
     options = {key: value for key, value in settings.items() if key not in ("mode", "name")}
-    return WandbLogger(
-        save_dir=directory,
-        id=identity,
-        name=settings.get("name"),
-        offline=settings["mode"] == "offline",
-        config=config,
-        resume="allow",
-        **options,
-    )
+
+    def logger(**mode: Any) -> WandbLogger:
+        return WandbLogger(  # not offline=True, which Lightning makes a variable of the whole process
+            save_dir=directory,
+            id=identity,
+            name=settings.get("name"),
+            config=config,
+            resume="allow",
+            settings=wandb.Settings(init_timeout=WANDB_PATIENCE),
+            **options,
+            **mode,
+        )
+
+    if settings["mode"] == "offline" or rank() > 0:  # the others log nothing
+        return logger(mode="offline")
+    found = logger()
+    try:
+        _ = found.experiment  # begins the run there: what stands in the way is known before the first step
+    except wandb.errors.Error as failure:
+        wandb.teardown()  # else the id counts as taken
+        _say(
+            f"W&B cannot be used ({str(failure).splitlines()[0]}), so this run is logged offline; "
+            f"upload it later by: wandb sync {directory / 'wandb'}/offline-run-*"
+        )
+        return logger(mode="offline")
+    return found
+
+
+def _end_wandb(code: int) -> None:
+    """Ends the run there: the next trial of a multirun would go on in it."""
+    import wandb
+
+    wandb.finish(exit_code=code)
 
 
 def _callbacks(
@@ -272,6 +298,7 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
     resume = _to_resume(directory) if config["resume"] else None
     data, gan = data_module(config), _prepared(config, resume)
     data.begin(gan.samples_seen, gan.batch_plan)
+    data.timeout = config["trainer"]["timeout"]
     if rank() == 0:
         _check_space(directory, gan)
         plain_yaml.save(config, directory / "config.yaml")
@@ -290,20 +317,25 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
         f"{directory}: {config['model'].get('name')} on {config['data']['name']}, {trainer.world_size} process(es) on "
         f"{config['trainer']['accelerator']}, {config['trainer']['precision']}, {config['trainer']['threads']} threads"
     )
+    code = 1
     try:
         trainer.fit(gan, data)
+        code = 130 if trainer.interrupted else signals.exit_code
     except NonFinite as stop:
         _say(f"stopped: {stop}\nthe last good checkpoint is in {directory / 'checkpoints'}")
-        return 3
+        code = 3
     except RuntimeError as failure:
-        if not timed_out(failure) or config["debug"]:
+        if config["debug"] or not (timed_out(failure) or lost_worker(failure)):
             raise
-        _report_absence(callbacks[0], config["trainer"]["timeout"], directory)
-        return 1
+        if lost_worker(failure):
+            _report_worker(failure, data.workers, directory)
+        else:
+            _report_absence(callbacks[0], config["trainer"]["timeout"], directory)
     finally:
+        if config["logger"]["wandb"]:
+            _end_wandb(code)
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-    code = 130 if trainer.interrupted else signals.exit_code
     if code == 0 and rank() == 0:
         _report(directory)
     return code
@@ -325,6 +357,16 @@ def _report_absence(roll: Callback, seconds: float, directory: Path) -> None:
     print(
         f"error: process {rank()} waited {seconds:g} s, but {who}; the run ends. Go on from the last checkpoint by "
         f"resume={directory}, with a larger trainer.timeout if the step was only slow",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _report_worker(failure: RuntimeError, workers: int, directory: Path) -> None:
+    print(
+        f"error: a process that reads the data (data.workers={workers}) did not go on: {str(failure).strip()} "
+        f"Where memory was short fewer workers help, and data.workers=0 shows what else it was. Go on from the last "
+        f"checkpoint by resume={directory}",
         file=sys.stderr,
         flush=True,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 import types
 from collections.abc import Iterable
 from pathlib import Path
@@ -86,16 +87,17 @@ def is_plain(annotation: Any) -> bool:
 
 
 def describe(annotation: Any) -> str:
-    """A type in words: 'an integer >= 1', 'one of adam, sgd', 'a list of numbers > 0 or null'."""
+    """A type in words: 'an integer >= 1', 'one of adam, sgd', 'a list of numbers > 0, or null'."""
     base, metadata = split(annotation)
     if is_union(base):
         members = [
             Annotated[(member, *metadata)] if metadata and member is not types.NoneType else member
             for member in get_args(base)
         ]
-        words = dict.fromkeys(describe(member) for member in members if _nameable(member))
-        first = next(iter(words), "")
-        return " or ".join("a list of such" if word == f"a list, each {first}" else word for word in words)
+        words = list(dict.fromkeys(describe(member) for member in members if _nameable(member)))
+        words = ["a list of such" if word == _list_of(words[0]) else word for word in words]
+        before = [f"{word}," if word.startswith("a list") else word for word in words[:-1]]
+        return " or ".join([*before, *words[-1:]])
     if base in (None, types.NoneType):
         return "null"
     if get_origin(base) is Literal:
@@ -117,8 +119,16 @@ def _container(base: Any) -> str:
     if origin is tuple and members and Ellipsis not in members:
         return f"a list of {len(members)}: {', '.join(describe(member) for member in members)}"
     if origin in SEQUENCES:
-        return f"a list, each {describe(members[0])}" if members else "a list"
+        return _list_of(describe(members[0])) if members else "a list"
     return "any plain value"
+
+
+def _list_of(item: str) -> str:
+    """'a list of integers >= 1', of 'an integer >= 1'; what has no simple plural stands in brackets."""
+    noun = re.match(r"an? (\w+)", item)
+    if noun is None or " or " in item:
+        return f"a list (each {item})"
+    return f"a list of {noun[1]}s{item[noun.end(1) :]}"
 
 
 def _limits(base: Any, metadata: Iterable[Any]) -> str:

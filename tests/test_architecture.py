@@ -15,6 +15,7 @@ BANNED_NAMES = ("utils", "common", "core", "helpers", "helper", "misc", "registr
 
 BOTTOM = (
     "schema",
+    "extras",
     "nn",
     "losses",
     "regularizers",

@@ -358,7 +358,7 @@ def test_arguments_follow_kwargs_to_the_base_and_leave_out_what_no_yaml_can_hold
         ({"inner": {"width": 1}, "rate": 10**400}, ["a number > 0 was wanted"]),
         (
             {"inner": {"width": 1}, "scale": "x"},
-            ["outer.scale: 'x' came, a number or a list of such or null was wanted"],
+            ["outer.scale: 'x' came, a number or a list of such, or null was wanted"],
         ),
         ({"inner": {"width": 1}, "scale": [1, True]}, ["outer.scale[1]: true came, a number was wanted"]),
         (
@@ -391,6 +391,10 @@ def test_right_values_pass_and_integers_become_floats() -> None:
         (Literal["a", "b"] | None, "one of a, b or null"),
         (tuple[float, float], "a list of 2: a number, a number"),
         (dict[str, Any], "keys and values"),
+        (list[str] | None, "a list of strings, or null"),
+        (list[str | None], "a list (each a string or null)"),
+        (list[list[NonNegativeInt]] | None, "a list of lists of integers >= 0, or null"),
+        (PositiveInt | list[PositiveInt], "an integer >= 1 or a list of such"),
     ],
 )
 def test_types_are_described_in_words(annotation: Any, words: str) -> None:
@@ -673,6 +677,12 @@ def test_help_lists_every_choice_with_a_line_and_fits_110_columns() -> None:
     for file in conf_dir().rglob("*.yaml"):
         assert file.stem == "config" or f"\n  {file.stem}" in page
     assert "seed=0" in page and "trainer.devices=1" in page
+    assert "python -m gan_zoo.benchmark " in page and "\nencoder= of python -m gan_zoo.train_text_encoder" in page
+
+
+def test_a_choice_of_another_command_is_no_key_of_a_run() -> None:
+    with pytest.raises(ConfigError, match="text_encoder: no such key"):
+        compose(["text_encoder=words"])
 
 
 @pytest.mark.parametrize(

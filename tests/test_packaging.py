@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from gan_zoo.extras import EXTRAS
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -60,6 +62,13 @@ def test_every_import_of_the_package_is_a_dependency() -> None:
     found = set(re.findall(r"^\s*(?:import|from) (\w+)", text, re.MULTILINE)) - sys.stdlib_module_names
     foreign = {called.get(name, name) for name in found - {"gan_zoo"} if _is_module(name)}
     assert foreign - installable == set()
+
+
+def test_every_extra_that_a_message_names_installs_the_library() -> None:
+    extras = PROJECT["project"]["optional-dependencies"]
+    for module, extra in EXTRAS.items():
+        names = [re.split(r"[<>=]", item)[0].replace("-", "_") for item in extras[extra]]
+        assert module in names, (module, extra)
 
 
 def _is_module(name: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from gan_zoo import checkpoint
 from gan_zoo.callbacks.checkpoints import Checkpoints
+from gan_zoo.callbacks.clock import Signals
 from gan_zoo.gan import GAN, NonFinite
 from gan_zoo.strategy import GradientAverage
 
@@ -131,6 +134,33 @@ def test_two_processes_resume_bitwise(tmp_path: Path) -> None:
     for rank in (0, 1):
         whole, parts = (read(tmp_path / place, f"2-{rank}")["state"] for place in ("whole", "parts"))
         assert all(torch.equal(whole[key], parts[key]) for key in whole if isinstance(whole[key], Tensor))
+
+
+class SignalToOne(Callback):
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: GAN, *_: Any) -> None:
+        if trainer.global_rank == 1 and pl_module.iteration == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+class ExitCode(Callback):
+    def __init__(self, signals: Signals, folder: Path) -> None:
+        self.signals, self.folder = signals, folder
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: GAN) -> None:
+        (self.folder / f"code-{trainer.global_rank}").write_text(str(self.signals.exit_code))
+
+
+def test_a_signal_to_one_of_two_ends_both_a_step_later_and_the_run_goes_on_bitwise(tmp_path: Path) -> None:
+    signals, (whole, cut) = Signals(), (tmp_path / "whole", tmp_path / "cut")
+    whole.mkdir(), cut.mkdir()
+    fit({}, 2, whole)
+    fit({}, 2, cut, signals, ExitCode(signals, cut), SignalToOne())
+    assert [(cut / f"code-{rank}").read_text() for rank in (0, 1)] == ["143", "143"]
+    assert {read(cut, f"2-{rank}")["state"]["_extra_state"]["iteration"] for rank in (0, 1)} == {4}
+    assert checkpoint.all_of(cut)[0].stem == f"{4 * BATCH:010d}"
+    fit({}, 2, cut)
+    mine, theirs = read(cut, "2-1")["state"], read(whole, "2-1")["state"]
+    assert all(torch.equal(mine[key], theirs[key]) for key in mine if isinstance(mine[key], Tensor))
 
 
 class PoisonOneRank(Callback):

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+import wandb
 from PIL import Image
 
 import gan_zoo
@@ -294,6 +295,43 @@ def test_the_profile_names_what_a_step_spends_its_time_on(
     )
     assert "aten::addmm" in capsys.readouterr().out
     assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+
+
+@pytest.mark.parametrize("key", ["", "0" * 40], ids=["without a key", "without a server"])
+def test_where_wandb_cannot_be_had_the_run_is_logged_offline(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from gan_zoo import run
+    from gan_zoo.config import compose, validate
+
+    for name, value in {"MODE": "online", "BASE_URL": "http://127.0.0.1:9", "API_KEY": key}.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    monkeypatch.setattr(run, "WANDB_PATIENCE", 1.0)
+    wandb.teardown()  # it read its variables when it was first used
+    choices = [text for text in SMALL if text != "logger=csv"]
+    settings = [*choices, "logger=wandb", "max_samples=640", f"output_dir={tmp_path / 'run'}"]
+    assert run.train(validate(compose(settings))) == 0
+    assert capsys.readouterr().out.count("this run is logged offline") == 1
+    assert wandb.run is None  # a next trial begins its own
+    assert [path.suffix for path in (tmp_path / "run/wandb").glob("offline-run-*/run-*")] == [".wandb"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a worker as POSIX does")
+def test_a_data_worker_that_is_killed_ends_the_run_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from gan_zoo import run
+    from gan_zoo.config import compose, validate
+    from gan_zoo.data import stream
+
+    monkeypatch.setattr(stream._Told, "__getitems__", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    settings = [*SMALL, "data.workers=1", "max_samples=640", f"output_dir={tmp_path / 'run'}"]
+    assert run.train(validate(compose(settings))) == 1
+    said = capsys.readouterr().err
+    assert "error: a process that reads the data (data.workers=1) did not go on" in said
+    assert f"resume={tmp_path / 'run'}" in said and "Traceback" not in said
+    assert "DataLoader" in json.loads((tmp_path / "run" / "summary.json").read_text())["error"]
 
 
 def test_a_finished_run_has_its_report_and_a_failing_report_fails_no_run(

@@ -1,4 +1,4 @@
-"""python -m gan_zoo.benchmark"""
+"""Trains and scores every row of a table of experiments/: python -m gan_zoo.benchmark experiment=mode_collapse budget=quick."""
 
 from __future__ import annotations
 

@@ -71,9 +71,10 @@ class Checkpoints(Callback):
             self._retire(path)
 
     def note_figure(self, trainer: Trainer, gan: GAN, figure: float) -> None:
-        """Keeps this moment as best.ckpt if `figure` is the smallest so far."""
+        """Keeps this moment as best.ckpt if `figure` is the smallest so far; call it on all ranks."""
         if self.best is not None and figure >= self.best:
             return
+        gan.raise_if_not_finite()
         self.best = figure
         if trainer.is_global_zero:
             checkpoint.write(self.folder / "best.ckpt", content_of(trainer, gan, self.description))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -40,13 +40,17 @@ class Clock(Callback):
 class Signals(Callback):
     """SIGINT, SIGTERM and SLURM's SIGUSR1 end the run after the step in progress; a second SIGINT ends it at once.
 
-    Every rank looks at the same steps, so that all stop together. `received` is the signal, or None; the exit code a shell
-    expects is 128 + its number, with SIGUSR1 counted as SIGTERM.
+    Of several processes all stop together, a step later: what each has received is exchanged while the next step is played, on
+    the CPU, so that no step waits for it. `received` is the signal, or None; the exit code a shell expects is 128 + its number,
+    with SIGUSR1 counted as SIGTERM.
     """
 
     def __init__(self) -> None:
-        self.received: int | None = None
+        self.received: int | None = None  # known to all processes
+        self._own: int | None = None  # what this process was sent
         self._handlers: dict[int, Any] = {}
+        self._group: dist.ProcessGroup | None = None
+        self._exchange: tuple[dist.Work, torch.Tensor] | None = None
 
     @property
     def exit_code(self) -> int:
@@ -55,6 +59,8 @@ class Signals(Callback):
         return 128 + (signal.SIGINT if self.received == signal.SIGINT else signal.SIGTERM)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if world_size() > 1:
+            self._group = cast(dist.ProcessGroup, dist.new_group(backend="gloo"))
         # not earlier: Lightning installs handlers of its own before, whose SIGTERM ends the run with exit code 0
         if threading.current_thread() is not threading.main_thread():
             return  # only the main thread may set handlers
@@ -62,24 +68,31 @@ class Signals(Callback):
         self._handlers = {number: signal.signal(number, self._receive) for number in wanted}
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self.received == signal.SIGINT:
+        if number == signal.SIGINT and self._own == signal.SIGINT:
             self._restore()
             raise KeyboardInterrupt
-        self.received = number
+        self._own = number
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        self.received = self._of_any_rank(pl_module.device)
+        self.received = self._own
+        if self._group is not None:
+            self.received = self._exchanged()
+            number = torch.tensor(self._own or 0)
+            work = dist.all_reduce(number, op=dist.ReduceOp.MAX, group=self._group, async_op=True)
+            self._exchange = work, number
         if self.received is not None:
             trainer.should_stop = True
 
-    def _of_any_rank(self, device: torch.device) -> int | None:
-        if world_size() == 1:
-            return self.received
-        number = torch.tensor(self.received or 0, device=device)
-        dist.all_reduce(number, op=dist.ReduceOp.MAX)
+    def _exchanged(self) -> int | None:
+        """What any process had received a step ago."""
+        if self._exchange is None:
+            return None
+        (work, number), self._exchange = self._exchange, None
+        work.wait()
         return int(number) or None
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._exchanged()  # begun in the last step, and nobody's any more
         self._restore()  # before Lightning restores those it found
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

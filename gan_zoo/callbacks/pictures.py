@@ -68,7 +68,7 @@ class Pictures(Watcher):
             self.real = real_samples(gan, data, self.view, self.seed)
         if trainer.is_global_zero:
             self._forget_later_ones()
-            if gan.samples_seen == 0 or not self._path("real").exists():
+            if gan.samples_seen == 0 or not (self.folder / f"real{self.medium.suffix}").exists():
                 self._write(trainer, gan, "real", self.real)
         if gan.samples_seen == 0:
             self._show_regular(trainer, gan)
@@ -125,21 +125,16 @@ class Pictures(Watcher):
             self.told,
         )
         stem = f"{gan.samples_seen:010d}" if name == "samples" else name
-        media.publish(self._path(stem), self.medium.encode(content))
-        for suffix, more in self.medium.beside(content).items():
-            media.publish(self.folder / f"{stem}{suffix}", more)
+        path = self.medium.write(self.folder / stem, content)
         if self.medium.suffix == ".png":
             send_picture(trainer, name, content, gan.samples_seen)
         if self.medium.suffix == ".txt":
             send_text(trainer, name, content, gan.samples_seen)
         if self.medium.suffix == ".wav":
-            send_sound(trainer, name, content.sound, self._path(stem), gan.samples_seen)
+            send_sound(trainer, name, content.sound, path, gan.samples_seen)
             send_picture(
                 trainer, f"{name}_spectrogram", media.audio.spectrograms(content.rows), gan.samples_seen
             )
-
-    def _path(self, stem: str) -> Path:
-        return self.folder / f"{stem}{self.medium.suffix}"
 
     def _all(self) -> list[Path]:
         return sorted(path for path in self.folder.glob("*") if _NAME.fullmatch(path.name))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gan_zoo.data.pictures import data_error, printable
+from gan_zoo.extras import needed
 from gan_zoo.schema import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -31,11 +32,7 @@ def fingerprint(texts: Sequence[str]) -> str:
 
 def hdf5() -> Any:
     """The module h5py, an extra."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise ConfigError('HDF5 files need h5py: pip install "gan_zoo[hdf5]"') from error
-    return h5py
+    return needed("h5py", "an HDF5 file")
 
 
 def write_embeddings(

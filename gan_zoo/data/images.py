@@ -28,10 +28,8 @@ log = logging.getLogger(__name__)
 
 def read_digits() -> tuple[Tensor, Rows]:
     """scikit-learn's 1,797 handwritten digits (Alpaydin and Kaynak 1998): uint8 [1797, 1, 8, 8], labels."""
-    try:
-        from sklearn.datasets import load_digits  # an extra, and a second to import
-    except ImportError as error:
-        raise ConfigError("data=digits needs scikit-learn: pip install scikit-learn") from error
+    from sklearn.datasets import load_digits  # a second to import
+
     bunch = load_digits()
     grey = torch.from_numpy(bunch.images)[:, None] * (255 / 16)  # ink is counted 0 .. 16
     return grey.round().to(torch.uint8), bunch.target.astype(np.int64)

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gan_zoo.extras import needed
 from gan_zoo.media.audio import RATE, Sound
-from gan_zoo.schema import ConfigError, DataError
+from gan_zoo.schema import DataError
 
 log = logging.getLogger(__name__)
 
@@ -53,25 +54,13 @@ class Header(NamedTuple):
 
 
 def soundfile() -> Any:
-    """The library that reads and writes files; ConfigError names the extra."""
-    try:
-        import soundfile
-    except (ImportError, OSError) as error:  # OSError: its libsndfile is missing
-        raise ConfigError(
-            f"sound files need the soundfile library ({error}): pip install 'gan-zoo[audio]'"
-        ) from error
-    return soundfile
+    """The library that reads and writes files."""
+    return needed("soundfile", "a sound file")
 
 
 def soxr() -> Any:
-    """The library that resamples; ConfigError names the extra."""
-    try:
-        import soxr
-    except ImportError as error:
-        raise ConfigError(
-            f"sound of another rate than {RATE} Hz needs the soxr library ({error}): pip install 'gan-zoo[audio]'"
-        ) from error
-    return soxr
+    """The library that resamples."""
+    return needed("soxr", f"sound of another rate than {RATE} Hz")
 
 
 def header(path: Path) -> Header:

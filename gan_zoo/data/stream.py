@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from gan_zoo import chance
-from gan_zoo.schema import ConfigError
+from gan_zoo.schema import ConfigError, DataError
 
 Key = tuple[int, int, int]  # (index, epoch, resolution)
 
@@ -96,6 +96,37 @@ def _whole_batch(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     return batch
 
 
+class _Told:
+    """A data set whose refusals leave a worker as values: torch would make a RuntimeError with a stack trace of them."""
+
+    def __init__(self, data: BatchDataset) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitems__(self, keys: Sequence[Key]) -> dict[str, Tensor] | ValueError:
+        try:
+            return self.data.__getitems__(keys)
+        except (ConfigError, DataError) as refusal:
+            return refusal
+
+
+class _Loader(DataLoader[Any]):
+    """Raises what a worker refused."""
+
+    def __iter__(self) -> Any:
+        for batch in super().__iter__():
+            if isinstance(batch, ValueError):
+                raise batch
+            yield batch
+
+
+def lost_worker(failure: BaseException) -> bool:
+    """Whether a worker of a data loader was killed, or gave no batch in time: torch says so in words only."""
+    return isinstance(failure, RuntimeError) and str(failure).startswith("DataLoader ")
+
+
 class DataModule(LightningDataModule):
     """Base of all data sets: what they are, and the endless stream of them.
 
@@ -138,6 +169,7 @@ class DataModule(LightningDataModule):
         )
         self.flip, self.class_weights, self.seed = flip, class_weights, seed
         self.start = 0
+        self.timeout = 0.0  # seconds that a batch of a worker is waited for; 0: for ever
         self.plan: Callable[[int], tuple[int, int]] = lambda position: (self.batch_size, self.resolution)
 
     def prepare(self) -> None:
@@ -190,11 +222,12 @@ class DataModule(LightningDataModule):
         rank = self.trainer.global_rank if self.trainer is not None else 0
         world = self.trainer.world_size if self.trainer is not None else 1
         sampler = EndlessBatchSampler(order, self.plan, self.start, rank, world)
-        return DataLoader(
-            data,  # type: ignore[arg-type]
+        return _Loader(
+            _Told(data),  # type: ignore[arg-type]
             batch_sampler=sampler,
             collate_fn=_whole_batch,  # type: ignore[arg-type]
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
+            timeout=self.timeout if self.workers else 0.0,
             pin_memory=torch.cuda.is_available(),
         )

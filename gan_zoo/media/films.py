@@ -11,6 +11,7 @@ import imageio.v3 as iio
 import numpy as np
 from PIL import Image
 
+from gan_zoo.extras import needed
 from gan_zoo.media.files import publish
 from gan_zoo.media.pictures import GAP_LEVEL, Picture
 from gan_zoo.schema import ConfigError
@@ -58,15 +59,11 @@ def write_film(frames: Iterable[Picture], path: Path, fps: int) -> Path:
         iio.imwrite(file, np.stack(stack), extension=".gif", duration=1000 / fps, loop=0)
         publish(path, file.getvalue())
         return path
+    needed("imageio_ffmpeg", "an .mp4", "give output=FILE.gif")
     part = path.with_name(f"{path.stem}.part.mp4")
-    try:
-        iio.imwrite(
-            part, np.stack([_even(frame) for frame in frames]), plugin="FFMPEG", fps=fps, macro_block_size=2
-        )
-    except ImportError as error:
-        raise ConfigError(
-            "an .mp4 needs imageio's ffmpeg: pip install 'gan-zoo[video]', or give output=FILE.gif"
-        ) from error
+    iio.imwrite(
+        part, np.stack([_even(frame) for frame in frames]), plugin="FFMPEG", fps=fps, macro_block_size=2
+    )
     os.replace(part, path)
     return path
 

@@ -28,6 +28,14 @@ class Medium(NamedTuple):
     encode: Callable[[Any], bytes]
     beside: Callable[[Any], dict[str, bytes]] = lambda content: {}
 
+    def write(self, stem: Path, content: Any) -> Path:
+        """Writes what was rendered as `stem` + the suffix, and what goes beside it; returns the path."""
+        path = stem.with_name(stem.name + self.suffix)
+        publish(path, self.encode(content))
+        for suffix, more in self.beside(content).items():
+            publish(stem.with_name(stem.name + suffix), more)
+        return path
+
 
 MEDIA: dict[str, Medium] = {
     "image": Medium(".png", 64, lambda samples, real, columns, inputs: grid(samples, columns), png),
@@ -67,9 +75,4 @@ def save(
 ) -> Path:
     """Writes samples as `stem` + the suffix of their modality; returns the path."""
     medium = medium_of(modality)
-    path = stem.with_name(stem.name + medium.suffix)
-    content = medium.render(samples, real, columns, inputs)
-    publish(path, medium.encode(content))
-    for suffix, more in medium.beside(content).items():
-        publish(stem.with_name(stem.name + suffix), more)
-    return path
+    return medium.write(stem, medium.render(samples, real, columns, inputs))

@@ -88,10 +88,8 @@ class Bins:
 
 
 def _cluster(samples: Tensor, bins: int, seed: int) -> Tensor:
-    try:
-        from sklearn.cluster import KMeans
-    except ImportError as error:
-        raise ImportError("NDB needs scikit-learn for K-means: pip install scikit-learn") from error
+    from sklearn.cluster import KMeans
+
     found = KMeans(bins, n_init=1, max_iter=100, random_state=seed).fit(samples.cpu().numpy())
     return torch.from_numpy(found.cluster_centers_).to(samples)
 

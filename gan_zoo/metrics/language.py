@@ -13,7 +13,7 @@ from torch import Tensor
 from gan_zoo.data.grammar import Grammar
 from gan_zoo.data.sentences import Sentences
 from gan_zoo.data.text import Text, spread
-from gan_zoo.schema import ConfigError
+from gan_zoo.extras import needed
 from gan_zoo.vocabulary import PAD
 
 LINES = 200_000  # training lines at most that are searched for words and copies, evenly spread
@@ -120,10 +120,4 @@ class Language:
 
 
 def _nltk() -> Any:
-    try:
-        import nltk
-    except ImportError:
-        raise ConfigError(
-            "sentences are parsed by NLTK, which is not installed: pip install 'gan-zoo[text]', or choose other metrics"
-        ) from None
-    return nltk
+    return needed("nltk", "parsing sentences", "choose other metrics")

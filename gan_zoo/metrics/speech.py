@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gan_zoo.extras import needed
 from gan_zoo.media.audio import RATE
 from gan_zoo.schema import ConfigError
 
@@ -224,10 +225,7 @@ def composites(quality: float, likelihood: float, slope: float, segmental: float
 
 def pesq(clean: Sound, other: Sound) -> float:
     """Wideband PESQ at 16 kHz by the pesq package; NaN where it finds no speech, or less than a quarter of a second."""
-    try:
-        import pesq as library
-    except ImportError as error:
-        raise _missing("PESQ", "pesq", error) from error
+    library = needed("pesq", "PESQ")
     if not np.any(clean) or not np.any(other):
         return float("nan")
     try:
@@ -241,20 +239,13 @@ def stoi(clean: Sound, other: Sound) -> float:
 
     The package itself gives 1e-5 there, which would count as speech that nobody understands.
     """
-    try:
-        from pystoi import stoi as library
-    except ImportError as error:
-        raise _missing("STOI", "pystoi", error) from error
+    library = needed("pystoi", "STOI").stoi
     if len(clean) < STOI_SAMPLES or not np.any(clean):
         return float("nan")
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         value = float(library(np.asarray(clean), np.asarray(other), RATE, extended=False))
     return float("nan") if any("Not enough STFT frames" in str(one.message) for one in said) else value
-
-
-def _missing(measure: str, package: str, error: Exception) -> ConfigError:
-    return ConfigError(f"{measure} needs the {package} package ({error}): pip install 'gan-zoo[audio]'")
 
 
 COMPOSITES = {"csig", "cbak", "covl"}

@@ -129,13 +129,11 @@ def linear_svm(
     Each: (features [N, F], labels int64 [N]), e.g. pooled_features of D. Chance is 1 / classes; print the SVM
     on raw pixels beside it.
     """
-    try:
-        from sklearn.model_selection import GridSearchCV
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-        from sklearn.svm import LinearSVC
-    except ImportError as error:
-        raise ImportError("the linear SVM needs scikit-learn: pip install scikit-learn") from error
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import LinearSVC
+
     x, y = as_features(train[0], "train").cpu().numpy(), train[1].cpu().numpy()
     machine = make_pipeline(StandardScaler(), LinearSVC(dual="auto", random_state=0, max_iter=5000))
     search = GridSearchCV(machine, {"linearsvc__C": list(c)}, cv=folds).fit(x, y)

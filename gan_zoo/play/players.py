@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gan_zoo import optimizers, schedules
 from gan_zoo.losses import Terms
 from gan_zoo.nn.parallel import average_
-from gan_zoo.play.finite import FiniteFlag, NonFinite, diagnosis
+from gan_zoo.play.finite import FiniteFlag, NonFinite, Turn, diagnosis
 from gan_zoo.play.weights import PLAYERS, Player
 
 
@@ -37,6 +37,7 @@ class Players(LightningModule):
         self.observing = True  # the logger's callback says at which steps the figures are wanted
         self.observations: Terms = {}
         self._flag = FiniteFlag()
+        self._minimised: dict[Player, Terms] = {}  # in the turn, as they are observed
         self._rates: dict[Player, dict[str, schedules.Schedule]] = {}
 
     # ---- optimisers -------------------------------------------------------------------------------------------------
@@ -83,35 +84,36 @@ class Players(LightningModule):
             inputs=self._parameters_of(player), retain_graph=retain_graph
         )
 
-    def _ready(self, player: Player, total: Tensor) -> tuple[Tensor, Tensor]:
-        """Averages gradients and total over ranks, unscales, measures and clips; returns (true where all is finite, total)."""
-        optimizer = self._optimizer(player)
-        gradients = [p.grad for p in self._parameters_of(player) if p.grad is not None]
+    def _ready(self, player: Player, total: Tensor) -> Tensor:
+        """Averages gradients and total over ranks, unscales, notes whether all is finite, and clips; returns the total."""
+        parameters = [p for p in self._parameters_of(player) if p.grad is not None]
+        gradients = [cast(Tensor, p.grad) for p in parameters]
         total = total.detach().clone()
         average_([*gradients, total])
         if scaler := self._scaler:
-            scaler.unscale_(optimizer)
-        norm = torch.nn.utils.get_total_norm(gradients, foreach=True)
+            scaler.unscale_(self._optimizer(player))
+        norms = torch.stack(torch._foreach_norm(gradients))
+        norm = torch.linalg.vector_norm(norms)
         if self.observing:
             self.observations[f"{player}/gradient_norm"] = norm.detach()
-        if player in self.clip:
-            torch._foreach_mul_(gradients, (self.clip[player] / (norm + 1e-6)).clamp(max=1.0))
         # under fp16 the scaler itself skips steps whose gradients overflowed, and lowers its scale
         finite = torch.isfinite(total) if self._scaler else torch.isfinite(total) & torch.isfinite(norm)
-        return finite, total
+        terms = self._minimised[player] | {f"{player}/total": total}
+        self._flag.note(Turn(player, self.samples_seen, finite, terms, norms, parameters))
+        if player in self.clip:
+            torch._foreach_mul_(gradients, (self.clip[player] / (norm + 1e-6)).clamp(max=1.0))
+        return total
 
-    def _step(self, player: Player, finite: Tensor) -> None:
-        """Steps where the flag says finite. The host reads the flag at once on the CPU and one step later on a GPU."""
+    def _step(self, player: Player) -> None:
+        """Steps unless something was not finite: the device leaves the update out, or the host reads the flag at once."""
         optimizer = self._optimizer(player)
-        self._flag.note(finite)
-        masked = finite.device.type != "cpu" and optimizer.defaults.get("fused")
-        if not masked:
+        if self._masks(optimizer):
+            optimizer.found_inf, optimizer.grad_scale = (~cast(Tensor, self._flag.unread)).float(), None  # type: ignore[attr-defined]
+        else:
             self.raise_if_not_finite()
         if scaler := self._scaler:
             scaler.step(optimizer)
         else:
-            if masked:
-                optimizer.found_inf, optimizer.grad_scale = (~finite).float(), None  # type: ignore[attr-defined]
             optimizer.step()
         torch.clear_autocast_cache()  # holds casts of the weights as they were
         if player == "generator":  # Lightning's global_step counts G's steps alone
@@ -119,10 +121,17 @@ class Players(LightningModule):
             counted._on_before_step()
             counted._on_after_step()
 
-    def raise_if_not_finite(self) -> None:
-        """Reads the last step's flag; NonFinite names player, samples seen and the first tensor that is not finite."""
-        if not self._flag.read():
-            raise NonFinite(diagnosis(self.observations, self.named_parameters(), self.samples_seen))
+    def _masks(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Whether the optimiser can be told on the device to leave a step out; a scaler tells it something else there."""
+        return self.device.type != "cpu" and bool(optimizer.defaults.get("fused")) and not self._scaler
+
+    def raise_if_not_finite(self, late: bool = False) -> None:
+        """NonFinite, which names player, samples seen and the first tensor, if a turn was not finite.
+
+        late: asks without waiting for a GPU, which answers a step later; no update is made in between.
+        """
+        if not (self._flag.read_late() if late else self._flag.read()):
+            raise NonFinite(diagnosis(self._flag.turns, self.named_parameters()))
 
     # ---- figures ----------------------------------------------------------------------------------------------------
 

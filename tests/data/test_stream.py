@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gan_zoo.data.stream import DataModule, EndlessBatchSampler, Key, Order
-from gan_zoo.schema import ConfigError
+from gan_zoo.data.stream import DataModule, EndlessBatchSampler, Key, Order, lost_worker
+from gan_zoo.schema import ConfigError, DataError
 
 Plan = Callable[[int], tuple[int, int]]
 sizes, seeds = st.integers(1, 60), st.integers(0, 2**32 - 1)
@@ -212,6 +215,49 @@ def test_workers_change_nothing(workers: int) -> None:
         assert torch.equal(alone["real"], parallel["real"]) and torch.equal(
             alone["condition"], parallel["condition"]
         )
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("refusal", [DataError("a/b.png", "it is cut off"), ConfigError("no such key")])
+def test_what_a_worker_refuses_arrives_as_it_was_said(refusal: ValueError, workers: int) -> None:
+    with pytest.raises(type(refusal)) as caught:
+        loaded(Unwilling(refusal, workers=workers), 1)
+    assert str(caught.value) == str(refusal)
+    if isinstance(caught.value, DataError):
+        assert (caught.value.path, caught.value.reason) == (Path("a/b.png"), "it is cut off")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a worker as POSIX does")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hung"])
+def test_a_worker_that_is_lost_ends_the_waiting(number: int) -> None:
+    data = Unwilling(number, workers=1)
+    data.timeout = 2.0
+    with pytest.raises(RuntimeError) as caught:
+        loaded(data, 1)
+    assert lost_worker(caught.value) and not lost_worker(RuntimeError("shapes differ"))
+
+
+class Unwilling(NumberData):
+    """Refuses every batch, or sends the worker that should read it a signal."""
+
+    def __init__(self, why: ValueError | int, **stream: Any) -> None:
+        super().__init__(**stream)
+        self.why = why
+
+    def train_set(self) -> Refused:
+        return Refused(self.why)
+
+
+class Refused(Numbers):
+    def __init__(self, why: ValueError | int) -> None:
+        super().__init__(NumberData.labels)
+        self.why = why
+
+    def __getitems__(self, keys: Sequence[Key]) -> dict[str, Tensor]:
+        if isinstance(self.why, ValueError):
+            raise self.why
+        os.kill(os.getpid(), self.why)
+        return {}
 
 
 def test_the_loader_begins_where_it_is_told() -> None:
