@@ -392,6 +392,4 @@ class PGGAN(GAN):
     def sample(self, n: int, *, full_size: bool = False, **options: Any) -> Tensor:
         """As GAN.sample, at the resolution of the moment; full_size: enlarged to the final one."""
         pictures = super().sample(n, **options)
-        if not full_size:
-            return pictures
-        return F.interpolate(pictures, scale_factor=self.magnification(), mode="nearest")
+        return upsampled(pictures, self.magnification()) if full_size else pictures
