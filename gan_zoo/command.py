@@ -160,9 +160,9 @@ def application(main: Callable[[dict[str, Any]], Any], page: Callable[[], str] |
     """
     argv, debug = sys.argv[1:], wants_debug(sys.argv[1:])
     if HELP & set(argv):
-        from gan_zoo.help import chosen_help, train_help
+        from gan_zoo.help import train_help
 
-        print(page() if page else chosen_help(argv) or train_help())
+        print((page or train_help)())
         return None
     os.environ.setdefault(
         "HYDRA_FULL_ERROR", "1"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterable
-from itertools import takewhile
 from pathlib import Path
 
 from gan_zoo.config import conf_dir
@@ -24,8 +22,7 @@ Usage: python -m gan_zoo.train [group=choice ...] [key=value ...] [flags]
 """
 FLAGS = """\
 Flags
-  --help            this page; with choices, as    --cfg job [--resolve]  the composed config, without running
-                    model=pggan --help: theirs
+  --help            this page                      --cfg job [--resolve]  the composed config, without running
   -m, --multirun    every combination of choices   --config-dir DIR       a folder with configs of your own
 """
 
@@ -42,26 +39,6 @@ def train_help() -> str:
     keys = _section("Keys", _keys(folder / "config.yaml")) + "\n"
     trainer = _section("Keys of trainer", _keys(folder / "trainer" / "default.yaml", "trainer.")) + "\n"
     return "\n".join([USAGE, *groups, keys, trainer, FLAGS, other_commands()])
-
-
-def chosen_help(argv: Iterable[str]) -> str:
-    """What the files of the choices in a command line say at their head; empty where it has none.
-
-    Of a model that is what it keeps of its paper and what it has smaller.
-    """
-    folder, found = conf_dir(), []
-    for group, _, choice in (text.partition("=") for text in argv):
-        file = folder / group / f"{choice}.yaml"
-        if group and file.is_file() and file.resolve().is_relative_to(folder):
-            found.append(f"{group}={choice}\n{textwrap.indent(_head(file), '  ')}\n")
-    more = "python -m gan_zoo.train --help lists every choice and key; --cfg job prints a composed config."
-    return "\n".join([*found, more]) if found else ""
-
-
-def _head(file: Path) -> str:
-    """The comment lines that a YAML file begins with, without instructions to Hydra."""
-    lines = takewhile(lambda line: line.startswith("#"), file.read_text(encoding="utf-8").splitlines())
-    return "\n".join(line[2:] for line in lines if not line.startswith("# @"))
 
 
 def other_commands() -> str:

@@ -20,7 +20,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from gan_zoo import config as configs
 from gan_zoo.command import application, command, parse_arguments
 from gan_zoo.config import compose, conf_dir, load_data_class, load_model_class, validate
-from gan_zoo.help import chosen_help, train_help
+from gan_zoo.help import train_help
 from gan_zoo.overrides import declared
 from gan_zoo.plain_yaml import plain, save
 from gan_zoo.schema import Arguments, ConfigError, DataError
@@ -673,18 +673,6 @@ def test_help_lists_every_choice_with_a_line_and_fits_110_columns() -> None:
     for file in conf_dir().rglob("*.yaml"):
         assert file.stem == "config" or f"\n  {file.stem}" in page
     assert "seed=0" in page and "trainer.devices=1" in page
-
-
-def test_help_with_choices_is_what_their_files_say_of_themselves() -> None:
-    page = chosen_help(
-        ["model=pggan", "model/schedule=quick", "max_samples=3", "--help", "=", "../x=y", "data=nothing"]
-    )
-    assert page.startswith("model=pggan\n  Progressive growing: both players begin at 4x4")
-    assert "smaller than it: base 512 and at most 64 channels (8192 and 512)" in page
-    assert (
-        "model/schedule=quick\n  For a laptop" in page and "@package" not in page and "defaults:" not in page
-    )
-    assert chosen_help(["seed=3", "--help"]) == ""
 
 
 def without_torch(code: str) -> subprocess.CompletedProcess[str]:
