@@ -165,10 +165,11 @@ def _jobs(source: Path, output: Path, instances: Path | None) -> list[Job]:
     taken: dict[Path, Path] = {}
     for file in files:
         target = output / file.relative_to(root).with_suffix(".png")
-        if target in taken or target.resolve() == file.resolve():
-            other = taken.get(target, file)
+        if target.resolve() == file.resolve():
+            raise ConfigError(f"{file} would be overwritten by what is made from it; choose another output")
+        if target in taken:
             raise ConfigError(
-                f"{other} and {file} would both be {target}; rename one, or choose another output"
+                f"{taken[target]} and {file} would both be {target}; rename one, or choose another output"
             )
         taken[target] = file
         partner = (

@@ -425,7 +425,6 @@ CASES: list[Case] = [
     line("model=pix2pix", "model.discriminator.patch.n_layers=5", parts=("no logit left for 64x64",)),
     line("model=pix2pix", "model.augment={cutout: 0.5}", parts=("not what it was made from",)),
     line("model=pix2pixhd", "data.resolution=72", parts=("64x64 or 80x80",)),
-    line("model=pix2pixhd", "data.instances=false", parts=("set model.encoder=null",)),
     line("model=pix2pixhd", "model.generator.enhancers=0", parts=("no finer net to come to",)),
     line("model=pix2pixhd", "model.weights.generator.perceptual=10.0", parts=("model.vgg is null", "set the weight to 0.0")),
     line("model=text_to_image", "data.resolution=128", "model.text.source=embedding", parts=("has been read already", "an embedding")),

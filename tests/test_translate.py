@@ -178,7 +178,7 @@ def test_files_that_cannot_be_used_are_named_before_or_when_they_are_read(
         for name in ("x.png", "x.bmp"):
             ids(tmp_path / "twins" / name, 8, 8)
         main(run=run, input=str(tmp_path / "twins"), output=out)
-    with pytest.raises(ConfigError, match=r"would both be"):
+    with pytest.raises(ConfigError, match=r"x\.png would be overwritten"):
         main(run=run, input=str(tmp_path / "twins" / "x.png"), output=str(tmp_path / "twins"))
     with pytest.raises(DataError, match="instances of"):
         main(run=run, input=str(tmp_path / "twins" / "x.png"), output=out, instances=str(tmp_path / "empty"))

@@ -16,9 +16,12 @@ from gan_zoo.callbacks.clock import crosses, play_of
 from gan_zoo.callbacks.recorder import Watcher, samples_in, undisturbed, watchers
 from gan_zoo.data.stream import BatchDataset, DataModule
 from gan_zoo.gan import GAN, Batch
+from gan_zoo.nn.equalised import upsampled
 from gan_zoo.schema import ConfigError
 
 _NAME = re.compile(r"\d{10,}\.\w+")
+CURRENT = "current"  # sub-folder of samples/
+MOST_PIXELS = 9 * 1024**2  # of all samples of a picture together, unless their number is given
 
 
 class View(NamedTuple):
@@ -36,7 +39,8 @@ class Pictures(Watcher):
 
     directory: the run directory. n: samples in a picture, None for what suits the modality. A model of
     classes shows one row a class and one column a latent. The same seed gives the same latents, hence the
-    same files after a resume. samples/real.png shows real ones in the same layout.
+    same files after a resume. samples/real.png shows real ones in the same layout. While a run grows, all have the final
+    size, each pixel repeated; samples/current/ has them at the size of the moment.
     """
 
     def __init__(self, directory: str | Path, every: int, n: int | None = None, seed: int = 0) -> None:
@@ -62,7 +66,7 @@ class Pictures(Watcher):
         if gan.samples_seen == 0:
             self._last_regular = self._last = -1
         self.medium = media.medium_of(data.modality)
-        self.view = view_of(gan, data, self.n or self.medium.samples, self.seed)
+        self.view = view_of(gan, data, self.n or fitting(data, self.medium.samples), self.seed)
         self.told = told(data, self.view.inputs)
         with undisturbed(gan):
             self.real = real_samples(gan, data, self.view, self.seed)
@@ -117,31 +121,40 @@ class Pictures(Watcher):
         return samples
 
     def _write(self, trainer: Trainer, gan: GAN, name: str, samples: Tensor) -> None:
+        stem = f"{gan.samples_seen:010d}" if name == "samples" else name
         behind = self.real if name == "samples" else None
-        content = self.medium.render(
+        times = shrinkage(gan, trainer.datamodule)  # type: ignore[attr-defined]
+        if times > 1:
+            content = self._rendered(gan, samples, behind)
+            self.medium.write(self.folder / CURRENT / stem, content)
+            send_picture(trainer, f"{name}_{CURRENT}", content, gan.samples_seen)
+            samples, behind = upsampled(samples, times), None if behind is None else upsampled(behind, times)
+        self._publish(trainer, name, stem, self._rendered(gan, samples, behind), gan.samples_seen)
+
+    def _rendered(self, gan: GAN, samples: Tensor, behind: Tensor | None) -> Any:
+        return self.medium.render(
             gan.readable(samples),
             None if behind is None else gan.readable(behind),
             self.view.columns,
             self.told,
         )
-        stem = f"{gan.samples_seen:010d}" if name == "samples" else name
+
+    def _publish(self, trainer: Trainer, name: str, stem: str, content: Any, samples_seen: int) -> None:
         path = self.medium.write(self.folder / stem, content)
         if self.medium.suffix == ".png":
-            send_picture(trainer, name, content, gan.samples_seen)
+            send_picture(trainer, name, content, samples_seen)
         if self.medium.suffix == ".txt":
-            send_text(trainer, name, content, gan.samples_seen)
+            send_text(trainer, name, content, samples_seen)
         if self.medium.suffix == ".wav":
-            send_sound(trainer, name, content.sound, path, gan.samples_seen)
-            send_picture(
-                trainer, f"{name}_spectrogram", media.audio.spectrograms(content.rows), gan.samples_seen
-            )
+            send_sound(trainer, name, content.sound, path, samples_seen)
+            send_picture(trainer, f"{name}_spectrogram", media.audio.spectrograms(content.rows), samples_seen)
 
-    def _all(self) -> list[Path]:
-        return sorted(path for path in self.folder.glob("*") if _NAME.fullmatch(path.name))
+    def _all(self, pattern: str = "*") -> list[Path]:
+        return sorted(path for path in self.folder.glob(pattern) if _NAME.fullmatch(path.name))
 
     def _forget_later_ones(self) -> None:
         """Also the last picture of an interrupted run, which an uninterrupted one does not have."""
-        for path in self._all():
+        for path in [*self._all(), *self._all(f"{CURRENT}/*")]:
             if int(path.stem) > self._last_regular:
                 path.unlink()
 
@@ -149,6 +162,20 @@ class Pictures(Watcher):
         frames = [path for path in self._all() if path.suffix == ".png"]
         if trainer.is_global_zero and frames:
             media.film(frames, self.directory / "samples.gif")
+
+
+def shrinkage(gan: GAN, data: DataModule) -> int:
+    """How many times smaller a side is now than at the end of a run that grows."""
+    plan = gan.batch_plan(gan.samples_seen)
+    return data.resolution // plan[1] if plan else 1
+
+
+def fitting(data: DataModule, n: int) -> int:
+    """n, or as many (at least 4) as a picture has room for where they are large: 9 of 1024 x 1024."""
+    if data.modality not in ("image", "pair", "captioned"):
+        return n
+    area = data.resolution * (getattr(data, "width", None) or data.resolution)
+    return min(n, max(4, MOST_PIXELS // area))
 
 
 def view_of(gan: GAN, data: DataModule, n: int, seed: int) -> View:

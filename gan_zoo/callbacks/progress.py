@@ -17,7 +17,7 @@ _LOSSES = ("discriminator/total", "generator/total")
 
 
 class Progress(Watcher):
-    """kimg (thousands of samples seen), images a second, both losses of the last log point, time left.
+    """kimg (thousands of samples seen), the side where it grows, images a second, both losses of the last log point, time left.
 
     Losses are read at log points alone, so that the bar never makes the host wait for the device. Without a
     terminal: a line each 10 % or `seconds`, whichever comes first. Rank 0 only.
@@ -31,6 +31,7 @@ class Progress(Watcher):
         self.console = console or Console()
         self._bar: progress.Progress | None = None
         self._losses: dict[str, float] = {}
+        self._side: int | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         gan = play_of(pl_module)
@@ -53,7 +54,9 @@ class Progress(Watcher):
     ) -> None:
         if not trainer.is_global_zero:
             return
-        seen, now = play_of(pl_module).samples_seen, time.monotonic()
+        gan, now = play_of(pl_module), time.monotonic()
+        seen, plan = gan.samples_seen, gan.batch_plan(gan.samples_seen)
+        self._side = plan[1] if plan else None
         passed = now - self._shown_at
         tenth = crosses(self._shown * 10, seen * 10, self.max_samples)
         if passed >= (self.refresh if self._bar else self.seconds) or tenth:
@@ -72,6 +75,7 @@ class Progress(Watcher):
     def _text(self, seen: int, speed: float) -> str:
         parts = [
             f"{seen / 1000:.1f} of {self.max_samples / 1000:.1f} kimg",
+            f"{self._side} px" if self._side else "",
             f"{speed:,.0f} images/s" if speed else "",
         ]
         parts += [f"{name[0].upper()} {self._losses[name]:.3f}" for name in _LOSSES if name in self._losses]

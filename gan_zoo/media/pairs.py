@@ -48,14 +48,15 @@ def shown(condition: Tensor, size: tuple[int, int] | None = None) -> Tensor:
 
 
 def in_rows(
-    samples: Tensor, real: Tensor | None, inputs: dict[str, Tensor] | None
+    samples: Tensor, real: Tensor | None, inputs: dict[str, Tensor] | None, columns: int | None = None
 ) -> tuple[Tensor, int | None]:
     """Cells for a grid, float [M, 3, H, W] in [-1, 1], and how many make a row: input | output | truth, item by item.
 
-    The truth is left out where there is none, the input too; two items stand in a row unless they are wide.
+    The truth is left out where there is none, the input too; two items stand in a row unless they are wide. columns: of
+    samples whose inputs are not told.
     """
     if inputs is None or "condition" not in inputs:
-        return samples, None
+        return samples, columns
     size = samples.shape[-2], samples.shape[-1]
     parts = [shown(inputs["condition"][: len(samples)].cpu(), size), _rgb(samples)]
     if real is not None:

@@ -40,7 +40,10 @@ class Medium(NamedTuple):
 MEDIA: dict[str, Medium] = {
     "image": Medium(".png", 64, lambda samples, real, columns, inputs: grid(samples, columns), png),
     "pair": Medium(
-        ".png", 12, lambda samples, real, columns, inputs: grid(*pairs.in_rows(samples, real, inputs)), png
+        ".png",
+        12,
+        lambda samples, real, columns, inputs: grid(*pairs.in_rows(samples, real, inputs, columns)),
+        png,
     ),
     "captioned": Medium(".png", 16, captioned, png),
     "points": Medium(".png", 2000, lambda samples, real, columns, inputs: scatter(samples, real), png),

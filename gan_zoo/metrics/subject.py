@@ -367,8 +367,11 @@ def fakes_of(gan: GAN, data: DataModule, n: int, seed: int, asked: Tensor | None
 
 
 def _chunk(data: DataModule, most: int) -> int:
-    """Pictures at a time; fewer of large pairs, whose maps are many channels deep."""
-    return max(1, min(most, 2**22 // (data.resolution * data.width))) if isinstance(data, PairData) else most
+    """Pictures at a time; fewer of large ones, whose maps are many channels deep."""
+    if data.modality not in ("image", "pair", "captioned"):
+        return most
+    width = data.width if isinstance(data, PairData) else data.resolution
+    return max(1, min(most, 2**22 // (data.resolution * width)))
 
 
 def conditions_of(data: DataModule, n: int, resolution: int) -> Tensor | None:

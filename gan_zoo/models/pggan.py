@@ -26,6 +26,9 @@ from gan_zoo.schema import Arguments, ConfigError
 
 NETWORK_GIVEN = ("side", "levels", "image_channels", "classes")
 Norm = Literal["pixel", "batch", "layer", "none"]
+CHUNK_PIXELS = (
+    2**22
+)  # of pictures made at a time: the published maps of 64 pictures of 1024 px would be 8 GB each
 
 
 def widths(levels: int, base: int, max_channels: int) -> list[int]:
@@ -390,8 +393,10 @@ class PGGAN(GAN):
         return F.cross_entropy(logits.float(), batch["condition"])
 
     def sample(self, n: int, *, full_size: bool = False, **options: Any) -> Tensor:
-        """As GAN.sample, at the resolution of the moment; full_size: enlarged to the final one."""
-        pictures = super().sample(n, **options)
-        if not full_size:
-            return pictures
-        return F.interpolate(pictures, scale_factor=self.magnification(), mode="nearest")
+        """As GAN.sample, at the resolution of the moment; full_size: enlarged to the final one.
+
+        chunk: pictures at a time, 256 where it is left out, fewer above 128 px: 4 of 1024 px.
+        """
+        chunk = max(1, min(256, CHUNK_PIXELS // self.growth.resolution(self.moment.level) ** 2))
+        pictures = super().sample(n, **{"chunk": chunk, **options})
+        return upsampled(pictures, self.magnification()) if full_size else pictures

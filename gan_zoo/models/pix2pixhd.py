@@ -275,6 +275,8 @@ class Stages:
 class Pix2PixHD(GAN):
     """G makes pictures from one-hot labels, instance boundaries and, with `encoder`, a style for each instance.
 
+    Data without instances have neither boundaries nor styles: `encoder` then stands for nothing.
+
     resolution, width: height and width, width null for squares. instances: whether the data have instance maps. batch_size:
     global, the data's. Terms of G: adversarial over all scales; feature_matching, the L1 distance of D's features;
     perceptual, that of VGG-19's, where it has a weight other than 0: vgg is the path of torchvision's weights, or `download`.
@@ -309,10 +311,7 @@ class Pix2PixHD(GAN):
     ) -> None:
         super().__init__(**play)
         refuse_two_kinds(input_channels, classes)
-        if encoder is not None and not instances:
-            raise ConfigError(
-                f"model.encoder gives each instance a style, but data.instances={instances}; set model.encoder=null"
-            )
+        encoder = encoder if instances else None
         self.input_channels, self.classes_of_maps, self.has_instances = input_channels, classes, instances
         self.conditioned_on = ("condition", "instances") if instances else ("condition",)
         self.size = resolution, width or resolution

@@ -71,9 +71,9 @@ def _scaled(x: Tensor, weight: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     return (x * scale, weight) if few else (x, weight * scale)
 
 
-def upsampled(x: Tensor) -> Tensor:
-    """[N, C, H, W] -> [N, C, 2H, 2W] by repeating each pixel."""
-    return F.interpolate(x, scale_factor=2.0, mode="nearest")
+def upsampled(x: Tensor, times: float = 2) -> Tensor:
+    """[N, C, H, W] -> [N, C, times H, times W] by repeating each pixel."""
+    return F.interpolate(x, scale_factor=float(times), mode="nearest")
 
 
 def halved(x: Tensor) -> Tensor:

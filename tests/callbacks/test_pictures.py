@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gan_zoo import media
-from gan_zoo.callbacks.pictures import Pictures, real_samples, view_of
+from gan_zoo.callbacks.pictures import Pictures, fitting, real_samples, view_of
 from gan_zoo.callbacks.recorder import Watcher
 from gan_zoo.data.stream import DataModule
 from gan_zoo.gan import GAN, Batch, Judgement
@@ -22,6 +22,7 @@ from gan_zoo.schema import ConfigError
 from ..games import ADAM, SEPARATE, CloudData, play, points, trainer
 from .offline import wandb_records
 from .test_recorder import Restored, StateAt
+from .test_resolutions import play as grow
 
 
 class Squares:
@@ -328,3 +329,48 @@ def test_sound_is_written_as_wav_and_spectrogram_and_sent_to_tensorboard(tmp_pat
     assert set(events.Tags()["audio"]) == {"samples", "real"}
     assert {"samples_spectrogram", "real_spectrogram"} <= set(events.Tags()["images"])
     assert events.Audio("samples")[-1].sample_rate == 16_000
+
+
+def test_a_run_that_grows_is_shown_at_its_final_size_and_at_that_of_the_moment(tmp_path: Path) -> None:
+    """4 px until 20 samples, 8 px until 60, then 16 px, which is the final side."""
+    grow(tmp_path, 90, Pictures(tmp_path, 20, n=9))
+    folder = tmp_path / "samples"
+    shown = ["0000000000.png", "0000000020.png", "0000000040.png", "0000000060.png"]
+    assert names(tmp_path) == [*shown, "0000000080.png", "0000000090.png", "current", "real.png"]
+    assert sorted(path.name for path in (folder / "current").iterdir()) == [*shown, "real.png"]
+    side = 3 * 16 * 11 + 2 * media.pictures.GAP
+    with Image.open(tmp_path / "samples.gif") as film:
+        assert film.size == (side, side) and film.n_frames == 6
+    for path in folder.glob("*.png"):
+        with Image.open(path) as opened:
+            assert opened.size == (side, side), path
+    small = Image.open(folder / "current" / shown[1])
+    assert small.size == (3 * 4 * 43 + 4, 3 * 4 * 43 + 4)
+    large = np.asarray(Image.open(folder / shown[1]))
+    assert np.array_equal(
+        large[5 : 16 * 11 : 44, 5 : 16 * 11 : 44], np.asarray(small)[5 : 4 * 43 : 43, 5 : 4 * 43 : 43]
+    )
+
+
+def test_a_resumed_run_that_grows_leaves_the_same_files(tmp_path: Path) -> None:
+    def all_of(folder: Path) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (folder / "samples").rglob("*.png")}
+
+    grow(tmp_path / "whole", 80, Pictures(tmp_path / "whole", 20, n=4))
+    for stop in (50, 80):  # 50 is no regular moment: its picture goes again
+        grow(tmp_path / "cut", stop, Pictures(tmp_path / "cut", 20, n=4))
+    assert all_of(tmp_path / "cut") == all_of(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("modality", "resolution", "width", "n"),
+    [("image", 256, None, 64), ("image", 1024, None, 9), ("pair", 512, 1024, 12), ("pair", 1024, 2048, 4), ("audio", 16384, None, 64)],
+)  # fmt: skip
+def test_large_pictures_are_few_enough_to_look_at(
+    modality: str, resolution: int, width: int | None, n: int
+) -> None:
+    data = SquareData()
+    data.modality, data.resolution = modality, resolution
+    if width:
+        data.width = width
+    assert fitting(data, 12 if modality == "pair" else 64) == n

@@ -35,6 +35,19 @@ def test_without_a_terminal_a_line_each_tenth(tmp_path: Any) -> None:
     assert [match[2] for match in found if match][-1] == "0.3" and all(match[4] for match in found if match)
 
 
+def test_a_run_that_grows_tells_its_side() -> None:
+    class Growing(type(points())):  # type: ignore[misc]
+        def batch_plan(self, samples_seen: int) -> tuple[int, int]:
+            return 16, 8 if samples_seen < 100 else 16
+
+    out, text = console(False)
+    gan = points()
+    gan.__class__ = Growing
+    play(gan, 10, Progress(160, console=out))
+    sides = [re.search(r"kimg  (\d+) px  ", line)[1] for line in text.getvalue().splitlines()]  # type: ignore[index]
+    assert sides == ["8"] * 6 + ["16"] * 4
+
+
 def test_without_a_terminal_a_line_each_so_many_seconds() -> None:
     out, text = console(False)
     play(points(), 9, Progress(10**9, seconds=0.0, console=out))

@@ -22,6 +22,13 @@ def test_a_row_shows_input_output_and_truth_of_one_item_after_the_other() -> Non
     assert pairs.in_rows(wide, wide, {"condition": condition.repeat(1, 1, 1, 2)})[1] == 3
 
 
+def test_pictures_whose_inputs_are_not_told_stand_in_the_columns_asked_for() -> None:
+    sheet = media.medium_of("pair").render(
+        torch.zeros(12, 3, 8, 8), None, 6, None
+    )  # a sample and 5 near ones a row
+    assert sheet.shape == (2 * 8 * 11 + 2, 6 * 8 * 11 + 10, 3)
+
+
 def test_the_medium_of_pairs_puts_them_side_by_side() -> None:
     condition = torch.zeros(1, 8, 8, dtype=torch.uint8)
     samples = torch.ones(1, 3, 8, 8)

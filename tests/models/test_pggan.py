@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from gan_zoo import chance, checkpoint, loading
 from gan_zoo.config import compose, validate
 from gan_zoo.data.stream import DataModule
-from gan_zoo.gan import PLAYERS
+from gan_zoo.gan import PLAYERS, Batch
 from gan_zoo.models.pggan import PGGAN
 from gan_zoo.nn.equalised import halved, upsampled
 from gan_zoo.run import data_module
@@ -316,6 +316,21 @@ def test_samples_have_the_resolution_of_the_moment_or_the_full_one() -> None:
     pictures, full = gan.sample(3, seed=1), gan.sample(3, seed=1, full_size=True)
     assert pictures.shape == (3, 1, 8, 8) and full.shape == (3, 1, 16, 16)
     assert torch.equal(full, upsampled(pictures))
+
+
+def test_large_pictures_are_made_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    gan = small("data.resolution=1024", "model.schedule={initial_resolution: 1024}", *(f"model.{player}={{base: 512, max_channels: 1}}"
+                for player in ("generator", "discriminator")))  # fmt: skip
+    sizes: list[int] = []
+
+    def spied(batch: Batch) -> Tensor:
+        sizes.append(len(batch["latent"]))
+        return torch.zeros(len(batch["latent"]), 1, 2, 2)
+
+    monkeypatch.setattr(gan, "generate", spied)
+    gan.sample(9)
+    gan.sample(9, chunk=8)
+    assert sizes == [4, 4, 1, 8, 1]
 
 
 CUTS = [3, 5, 7, 20]  # batches: before the first fade, inside it, at its end, inside the second

@@ -189,6 +189,21 @@ def test_a_round_at_full_size_moves_everything(overrides):
     check_a_round(gan, batch)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "channels"), [(["data.instances=false"], 8), (["data.instances=false", "data.classes=0", "data.input_channels=1"], 1)]
+)  # fmt: skip
+def test_data_without_instances_have_neither_boundaries_nor_styles(overrides, channels):
+    gan = build("model=pix2pixhd", *SMALL, FINE, *overrides)
+    assert gan.generator.encoder is None and gan.conditioned_on == ("condition",)
+    wire = batch_of(gan)
+    del wire["instances"]
+    if channels == 1:
+        wire["condition"] = wire["real"][:, :1]
+    batch = gan.prepare_batch(wire)
+    assert batch["condition"].shape == (3, channels, 32, 32)
+    check_a_round(gan, batch)
+
+
 def test_feature_matching_is_0_for_the_real_picture_and_counts_all_layers_but_the_last():
     gan, batch = fresh(FINE)
     gan.eval()
@@ -270,7 +285,6 @@ def test_perceptual_loss_reaches_g_and_is_in_no_checkpoint(vgg_file):
         (["model.weights.generator.perceptual=10.0"], "model.vgg is null"),
         (["model.generator.enhancers=0"], "no finer net"),
         (["data.resolution=36"], "does not allow"),
-        (["data.instances=false"], "gives each instance a style"),
         (["data.classes=0"], "one of them must be 0"),
     ],
 )
