@@ -677,7 +677,10 @@ def test_help_lists_every_choice_with_a_line_and_fits_110_columns() -> None:
     for file in conf_dir().rglob("*.yaml"):
         assert file.stem == "config" or f"\n  {file.stem}" in page
     assert "seed=0" in page and "trainer.devices=1" in page
-    assert "python -m gan_zoo.benchmark " in page and "\nencoder= of python -m gan_zoo.train_text_encoder" in page
+    assert (
+        "python -m gan_zoo.benchmark " in page
+        and "\nencoder= of python -m gan_zoo.train_text_encoder" in page
+    )
 
 
 def test_a_choice_of_another_command_is_no_key_of_a_run() -> None:

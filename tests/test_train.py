@@ -201,7 +201,9 @@ def test_a_process_that_dies_ends_the_others_and_is_named(tmp_path: Path) -> Non
         os.kill(ranks["1"], signal.SIGKILL)
         started = time.time()
         _, errors = process.communicate(timeout=120)
-    assert time.time() - started < 60  # two seconds on a free machine; without torchrun's watch it would be for ever
+    assert (
+        time.time() - started < 60
+    )  # two seconds on a free machine; without torchrun's watch it would be for ever
     assert process.returncode == 1 and re.search(r"process 1 of the run .*SIGKILL", errors), errors
     assert not any(Path(f"/proc/{pid}").exists() for pid in ranks.values())
 

@@ -88,7 +88,9 @@ def test_a_held_outline_is_the_same_outline() -> None:
 def test_every_object_is_a_picture_with_lines_on_it(number: int, side: int, kind: str) -> None:
     picture, edges = draw(3, number, side, (kind,))
     assert picture.shape == (3, side, side) and edges.shape == (1, side, side)
-    painted = np.abs(picture.astype(int) - picture[:, :1, :1]).max(0) > 3  # some handles are nearly as white as the paper
+    painted = (
+        np.abs(picture.astype(int) - picture[:, :1, :1]).max(0) > 3
+    )  # some handles are nearly as white as the paper
     lines = edges[0] < 128
     assert 0.1 < painted.mean() < 0.8 and 0.01 < lines.mean() < 0.5
     near = lines.copy()  # lines lie on the object or at its outline, two pixels at most beside it
