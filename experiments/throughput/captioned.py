@@ -47,7 +47,7 @@ class CaptionLoop(Loop):
         def adam(net: torch.nn.Module, player: str) -> torch.optim.Optimizer:
             rates = self.settings[player]
             return torch.optim.Adam(
-                net.parameters(), lr=rates["lr"], betas=tuple(rates["betas"]), fused=self.fused
+                net.parameters(), lr=self.rate(player), betas=tuple(rates["betas"]), fused=self.fused
             )
 
         self.optimizer_d, self.optimizer_g = adam(self.d, "discriminator"), adam(self.g, "generator")
