@@ -332,7 +332,13 @@ def test_a_data_worker_that_is_killed_ends_the_run_in_words(
         os.kill(os.getpid(), signal.SIGKILL)
 
     monkeypatch.setattr(stream._Told, "__getitems__", dies)
-    settings = [*SMALL, "data.workers=1", "trainer.timeout=20", "max_samples=640", f"output_dir={tmp_path / 'run'}"]
+    settings = [
+        *SMALL,
+        "data.workers=1",
+        "trainer.timeout=20",
+        "max_samples=640",
+        f"output_dir={tmp_path / 'run'}",
+    ]
     assert run.train(validate(compose(settings))) == 1
     said = capsys.readouterr().err
     assert "error: a process that reads the data (data.workers=1) did not go on" in said

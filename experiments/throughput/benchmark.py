@@ -33,9 +33,8 @@ from gan_zoo import loading, schedules
 from gan_zoo.config import compose, validate
 from gan_zoo.run import data_module
 
-PLAIN = [
-    "model.ema_half_life=null"
-]  # an average of G and noise on what D sees cost time, which the loops do not spend
+# An average of G and noise on what D sees cost time, which the loops do not spend.
+PLAIN = ["model.ema_half_life=null"]
 SETTINGS = {
     "dcgan": ["experiment=dcgan_port", "data=avatars", "data.resolution=64"],
     "wgan_gp": ["model=wgan_gp", "data=stacked_digits"],
