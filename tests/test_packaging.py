@@ -22,7 +22,15 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 def make(folder: Path, *arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
     shutil.copy(ROOT / "Makefile", folder)
     (folder / "pyproject.toml").touch()
-    environment = {**os.environ, "PATH": path or os.environ["PATH"]}
+    outer = {
+        "MAKEFLAGS",
+        "MAKEOVERRIDES",
+        "MAKELEVEL",
+        "PYTHON",
+        "VENV",
+    }  # of a `make test PYTHON=...` around us
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    environment["PATH"] = path or os.environ["PATH"]
     return subprocess.run(
         [shutil.which("make") or "make", *arguments],
         cwd=folder,

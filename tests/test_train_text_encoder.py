@@ -134,5 +134,5 @@ def test_what_cannot_be_right_is_said(arguments, message):
 
 
 def test_an_encoder_that_is_not_here_says_how_to_get_it():
-    with pytest.raises(ConfigError, match=r"gan_zoo\[text\]|cannot load it"):
+    with pytest.raises(ConfigError, match=r"gan-zoo\[text\]|cannot load it"):
         embed_captions.embedder("sentence-transformers:/nowhere/at/all")
