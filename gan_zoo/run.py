@@ -203,21 +203,20 @@ def _wandb(settings: dict[str, Any], config: dict[str, Any], directory: Path) ->
         )
     options = {key: value for key, value in settings.items() if key not in ("mode", "name")}
 
-    def logger(**mode: Any) -> WandbLogger:
+    def logger(**more: Any) -> WandbLogger:
         return WandbLogger(  # not offline=True, which Lightning makes a variable of the whole process
             save_dir=directory,
             id=identity,
             name=settings.get("name"),
             config=config,
             resume="allow",
-            settings=wandb.Settings(init_timeout=WANDB_PATIENCE),
             **options,
-            **mode,
+            **more,
         )
 
     if settings["mode"] == "offline" or rank() > 0:  # the others log nothing
         return logger(mode="offline")
-    found = logger()
+    found = logger(settings=wandb.Settings(init_timeout=WANDB_PATIENCE))
     try:
         _ = found.experiment  # begins the run there: what stands in the way is known before the first step
     except wandb.errors.Error as failure:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -299,9 +300,21 @@ def test_the_profile_names_what_a_step_spends_its_time_on(
     assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
 
 
+@pytest.fixture
+def fresh_wandb() -> Iterator[None]:
+    """W&B reads its variables when it is first used in a process: it must not have been before, nor stay so after."""
+    wandb.teardown()
+    yield
+    wandb.teardown()
+
+
 @pytest.mark.parametrize("key", ["", "0" * 40], ids=["without a key", "without a server"])
 def test_where_wandb_cannot_be_had_the_run_is_logged_offline(
-    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    key: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fresh_wandb: None,
 ) -> None:
     from gan_zoo import run
     from gan_zoo.config import compose, validate
@@ -310,7 +323,6 @@ def test_where_wandb_cannot_be_had_the_run_is_logged_offline(
         monkeypatch.setenv(f"WANDB_{name}", value)
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     monkeypatch.setattr(run, "WANDB_PATIENCE", 1.0)
-    wandb.teardown()  # it read its variables when it was first used
     choices = [text for text in SMALL if text != "logger=csv"]
     settings = [*choices, "logger=wandb", "max_samples=640", f"output_dir={tmp_path / 'run'}"]
     assert run.train(validate(compose(settings))) == 0
