@@ -26,9 +26,8 @@ from gan_zoo.schema import Arguments, ConfigError
 
 NETWORK_GIVEN = ("side", "levels", "image_channels", "classes")
 Norm = Literal["pixel", "batch", "layer", "none"]
-CHUNK_PIXELS = (
-    2**22
-)  # of pictures made at a time: the published maps of 64 pictures of 1024 px would be 8 GB each
+# Of pictures made at a time: the published maps of 64 pictures of 1024 px would be 8 GB each.
+CHUNK_PIXELS = 2**22
 
 
 def widths(levels: int, base: int, max_channels: int) -> list[int]:
