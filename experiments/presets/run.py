@@ -1,8 +1,9 @@
-"""Trains every preset for some steps on the embedded twin of its data, and puts the last grids on one sheet.
+"""Trains every preset for some steps on the embedded twin of its data and puts the last grids on one sheet.
 
     python experiments/presets/run.py steps=300 seconds=240 output=DIR
 
-Each preset runs as its own command would, with its own batch size, for `steps` batches or until `seconds` have passed.
+Each preset runs as its own command would, for `steps` batches or until `seconds` have passed, in smaller batches where its
+own take seconds of a core.
 """
 
 from __future__ import annotations
@@ -21,34 +22,35 @@ GREY, COLOUR, FACES = (
     "data=stacked_digits",
     "data=avatars data.resolution=64",
 )
+FEW = " data.batch_size=16"
 SPEECH, LINES = "data=speech data.batch_size=4", "data=python_manual ~data.most"
 # A growing preset goes through all its sizes within the 300 steps, not its tens of thousands of samples a size.
 SMALL_GROWTH = "data=avatars data.resolution=32 model.schedule.stable=600 model.schedule.fade=600"
 TWINS = {
-    "course_0": FACES,
-    "course_1": GREY,
-    "course_2a": GREY,
-    "course_2b": COLOUR,
-    "course_2c": GREY,
+    "course_0": FACES + FEW,
+    "course_1": GREY + FEW,
+    "course_2a": GREY + FEW,
+    "course_2b": COLOUR + FEW,
+    "course_2c": GREY + FEW,
     "course_4_mlp": GREY,
     "course_4_dcgan": GREY,
-    "book_3": COLOUR,
-    "book_5_wgan": COLOUR,
-    "book_5_wgan_gp": COLOUR,
+    "book_3": COLOUR + FEW,
+    "book_5_wgan": COLOUR + FEW,
+    "book_5_wgan_gp": COLOUR + FEW,
     "book_5_i2i": "",
     "book_7": SMALL_GROWTH,
     "book_8_char": LINES,
     "book_8_word": LINES,
-    "book_9": "",
+    "book_9": "data.batch_size=16",
     "book_10": SPEECH,
     "vanilla_paper": GREY,
     "cgan_paper": GREY,
-    "cgan_dcgan": GREY,
+    "cgan_dcgan": GREY + FEW,
     "acgan": "",
     "dcgan_plain": "",
-    "dcgan_port": FACES,
-    "dcgan_paper": FACES,
-    "wgan_gp_cifar10": COLOUR,
+    "dcgan_port": FACES + FEW,
+    "dcgan_paper": FACES + FEW,
+    "wgan_gp_cifar10": COLOUR + FEW,
     "wgan_gp_toy": "",
     "pggan_cifar10": SMALL_GROWTH,
     "pggan_celeba": SMALL_GROWTH.replace("32", "128"),
@@ -60,8 +62,8 @@ TWINS = {
     "segan_paper": SPEECH,
     "segan_plus_paper": SPEECH,
     "segan_plus_modern": "",
-    "text_to_image_paper": "data=flowers model.text={source:captions,size:1024,encoder:{name:words}}",
-    "text_to_image_df_gan": "",
+    "text_to_image_paper": "data=flowers model.text={source:captions,size:1024,encoder:{name:words}}" + FEW,
+    "text_to_image_df_gan": "data.batch_size=16",
     "char_lm_paper": "data=python_manual",
     "text_grammar": "",
 }

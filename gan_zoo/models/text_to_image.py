@@ -242,6 +242,7 @@ class TextToImage(GAN):
         super().__init__(**play)
         self.settings = Text(**text)
         self.mismatched, self.interpolation, self.penalty_power = mismatched, interpolation, penalty_power
+        self._heard: tuple[Tensor | None, Tensor] | None = None
         self.penalised = "matching_penalty" in self.weights["discriminator"]
         own = self.settings.training == "joint" and self.settings.source == "captions"
         self.sample_shape = (channels, resolution, resolution)
@@ -372,7 +373,16 @@ class TextToImage(GAN):
         return batch
 
     def generate(self, batch: Batch) -> Tensor:
-        return self.generator(batch["latent"], _sentence(self.generator, batch))
+        sentence = _sentence(self.generator, batch)
+        again = self.interpolation is not None and sentence.requires_grad
+        self._heard = (batch.get("tokens"), sentence) if again else None
+        return self.generator(batch["latent"], sentence)
+
+    def _heard_by_generator(self, batch: Batch) -> Tensor:
+        """The batch's sentences as G's own encoder read them for its pictures, with their graph; read now if it did not."""
+        (tokens, sentence), self._heard = self._heard or (None, None), None
+        heard = tokens is not None and tokens is batch.get("tokens")
+        return cast(Tensor, sentence) if heard else _sentence(self.generator, batch)
 
     def discriminate(self, sample: Tensor, batch: Batch) -> Judgement:
         return Judgement(*self.discriminator(sample, _sentence(self.discriminator, batch)))
@@ -419,7 +429,7 @@ class TextToImage(GAN):
         share, heard = self._shares(half), _sentence(self.discriminator, batch)
         z = cast(Latent, self.latent).draw(half, self.device)
         # Departs from the authors' code, where G draws all three halves as one batch of its batch norm
-        more = self.generator(z, between(_sentence(self.generator, batch), share))
+        more = self.generator(z, between(self._heard_by_generator(batch), share))
         longer = {
             **batch,
             "sentence": torch.cat([heard, between(heard, share)]),

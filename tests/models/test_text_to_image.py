@@ -11,11 +11,13 @@ from torch import nn
 
 from gan_zoo import loading
 from gan_zoo.config import compose, validate
-from gan_zoo.models.text_to_image import between
+from gan_zoo.models.text_to_image import TextToImage, _sentence, between
 from gan_zoo.nn.norms import BatchNorm
 from gan_zoo.nn.sentences import encode
+from gan_zoo.run import data_module
 from gan_zoo.schema import ConfigError
 from gan_zoo.vocabulary import CAPTION_WORDS, Vocabulary
+from tests.games import trainer
 from tests.models.presets import build, check_a_round, counts, parameters
 
 SMALL = [
@@ -190,6 +192,51 @@ def test_g_plays_half_a_batch_more_in_one_mean():
     heard = encode(gan.discriminator.encoder, batch["tokens"].long())
     torch.testing.assert_close(sentence[6:], (heard[:3] + heard[3:]) / 2)
     torch.testing.assert_close(adversarial, nn.functional.softplus(-logits).mean())
+
+
+@pytest.mark.parametrize(
+    ("game", "readings", "without"),
+    [
+        ([], 1, 2),
+        (["model.fresh_fake=true"], 2, 3),  # D's fakes are others
+        (["model.update=generator_first"], 1, 2),
+        (["model.update=simultaneous"], 1, 2),
+        (
+            ["model.update=simultaneous", "model.accumulate=2"],
+            4,
+            4,
+        ),  # micro-batches are cut anew for the terms
+        (["model.accumulate=2"], 4, 6),
+        (["model.n_critic=2"], 1, 1.5),
+    ],
+)
+def test_g_reads_a_caption_once_for_its_pictures_and_for_those_between_two(
+    game, readings, without, monkeypatch
+):
+    flowers = [
+        "data=flowers",
+        "model.text.vocabulary=120",
+        "data.size=40",
+        "data.batch_size=8",
+        "data.workers=0",
+    ]
+    config = validate(compose([*SMALL, *game, *flowers]))
+
+    def trained() -> tuple[dict[str, Any], int]:
+        gan, data, read = loading.build(config), data_module(config), []
+        data.begin(0, None)
+        gan.generator.encoder.register_forward_hook(lambda *_: read.append(1))
+        trainer(4 * 8).fit(gan, data)
+        return gan.generator.state_dict(), len(read)
+
+    weights, count = trained()
+    monkeypatch.setattr(
+        TextToImage, "_heard_by_generator", lambda gan, batch: _sentence(gan.generator, batch)
+    )
+    anew, more = trained()
+    assert (count, more) == (4 * readings, 4 * without)
+    for name, tensor in anew.items():
+        torch.testing.assert_close(weights[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
 
 
 def test_interpolation_can_be_left_out_or_drawn():
