@@ -50,7 +50,7 @@ class GAN(Players, metaclass=_Assembled):
     n_critic: D steps for each G step. update: alternating (Algorithm 1 of 2014: D, then G against the new D),
     generator_first, or simultaneous (both gradients from one forward, then both steps).
     discriminator_update: joint (real and fake scored apart, one step), concatenated (scored as one batch, which batch norm
-    mixes) or separate (two optimiser steps). fresh_fake: G draws its own latents; otherwise both players share one fake.
+    mixes, in G's turn too) or separate (two optimiser steps). fresh_fake: G draws its own latents; otherwise both players share one fake.
     generator_batch_factor: G's batch in units of D's. ema_half_life (samples) or ema_decay (a step): average of G.
     clip: largest gradient norm of each player. accumulate: micro-batches for each optimiser step.
     instance_noise: standard deviation of the noise on all that D sees (a number or a schedule of samples seen).
@@ -140,9 +140,12 @@ class GAN(Players, metaclass=_Assembled):
 
     def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
         """What G minimises: named, unweighted scalars; `fake` carries the graph back to G."""
-        fake_says = self.score(fake, batch)
         matching = "feature_matching" in self.weights["generator"]
-        real_says = self.score(batch["real"], batch) if self.loss.needs_real or matching else None
+        if self._in_company:
+            real_says, fake_says = self._concatenated(batch, fake)
+        else:
+            fake_says = self.score(fake, batch)
+            real_says = self.score(batch["real"], batch) if self.loss.needs_real or matching else None
         terms = self.loss.generator(fake_says.logits, real_says.logits if real_says else None)
         if matching:
             terms["feature_matching"] = feature_matching(
@@ -214,11 +217,20 @@ class GAN(Players, metaclass=_Assembled):
     def judge(self, batch: Batch, fake: Tensor) -> tuple[Judgement, Judgement]:
         """D's judgements of the batch's real samples and of `fake`: apart, or as one batch where the rules say so."""
         if self.discriminator_update == "concatenated":
-            judgement = self.score(torch.cat([batch["real"], fake]), repeated(batch, 2))
-            self._judged = halves(judgement)
+            self._judged = self._concatenated(batch, fake)
         else:
             self._judged = self.score(batch["real"], batch), self.score(fake, batch)
         return self._judged
+
+    def _concatenated(self, batch: Batch, fake: Tensor) -> tuple[Judgement, Judgement]:
+        return halves(self.score(torch.cat([batch["real"], fake]), repeated(batch, 2)))
+
+    @property
+    def _in_company(self) -> bool:
+        """Whether G's fakes are judged beside real samples: batch norm subtracts from fakes alone what gives them away, and
+        G would find a D content with it that is never wrong in its own turn."""
+        concatenated = self.discriminator_update == "concatenated"
+        return concatenated and any(map(refusals.mixes_samples, self.discriminator.modules()))
 
     # ---- the play ---------------------------------------------------------------------------------------------------
 

@@ -74,6 +74,18 @@ def test_steps_equal_those_written_by_hand(order: str, scored: str) -> None:
         torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("scored", "company"), [("joint", False), ("concatenated", True)])
+def test_batch_norm_sees_gs_fakes_as_in_ds_turn(scored: str, company: bool) -> None:
+    gan = points(discriminator_update=scored)
+    gan.discriminator[2] = nn.BatchNorm1d(16)
+    real, fake = torch.randn(8, 2) + 3, torch.randn(8, 2)
+    terms = gan.generator_terms({"real": real}, fake)
+    said = gan.discriminator(torch.cat([real, fake]))[8:] if company else gan.discriminator(fake)
+    other = gan.discriminator(fake) if company else gan.discriminator(torch.cat([real, fake]))[8:]
+    torch.testing.assert_close(terms["adversarial"], F.softplus(-said).mean())
+    assert abs(F.softplus(-other).mean().item() - F.softplus(-said).mean().item()) > 1e-3
+
+
 def test_the_orders_differ_where_they_should() -> None:
     alternating, first, simultaneous = (
         play_and_read(update=order) for order in ("alternating", "generator_first", "simultaneous")

@@ -12,7 +12,7 @@ from gan_zoo.schema import ConfigError
 def check_discriminator(discriminator: nn.Module, loss: Loss, regularizer: Regularizer) -> None:
     """Losses take logits; penalties on each sample's gradient want samples apart; Wasserstein critics want bounds."""
     layers = list(discriminator.modules())
-    if regularizer.per_sample and any(map(_mixes_samples, layers)):
+    if regularizer.per_sample and any(map(mixes_samples, layers)):
         raise ConfigError(
             "a penalty on each sample's gradient cannot be right on a discriminator with batch norm, which mixes the "
             "samples (Gulrajani et al. 2017, sec. 4): set model.discriminator.norm to none, layer or instance, or regularizer=none"
@@ -42,6 +42,7 @@ def check_turns(
         )
 
 
-def _mixes_samples(layer: nn.Module) -> bool:
+def mixes_samples(layer: nn.Module) -> bool:
+    """Whether it is a batch norm, in which each sample of a batch counts for the others."""
     batch_norm, instance_norm = nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm
     return isinstance(layer, batch_norm) and not isinstance(layer, instance_norm)
