@@ -52,7 +52,7 @@ def main(
     metrics: names, as [frechet, neighbours]; null takes all usual ones that fit the data; a wrong name lists them.
     n: samples to draw; default 2,500 points, 26,000 stacked digits, of pairs one for each that is held out (of large ones
         fewer), else as many as training samples, at most 10,000.
-    reals: training and held-out samples to compare with, at most.
+    reals: training and held-out samples to compare with, at most. Parts of more than 2 GiB wait in files of TMPDIR.
     seed: of the samples and of every random choice of a metric.
     features: what pictures are turned into; auto: the digits classifier for the embedded digits, else pixels.
     weights: file of the weights of features=inception or torchvision.

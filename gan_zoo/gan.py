@@ -25,6 +25,7 @@ from gan_zoo.nn.parallel import rank, world_size
 from gan_zoo.play import refusals, sampling
 from gan_zoo.play.batch import Batch, in_parts, repeated, rows
 from gan_zoo.play.finite import NonFinite
+from gan_zoo.play.joined import joined
 from gan_zoo.play.judgement import Judgement, halves, logit_figures
 from gan_zoo.play.players import Players, frozen
 from gan_zoo.play.weights import PLAYERS, Player, merged, weighted_sum
@@ -496,14 +497,17 @@ class GAN(Players, metaclass=_Assembled):
             inputs, condition = {"condition": condition}, None
         given = sampling.given(self.conditioned_on, inputs, n, type(self).__name__)
         batch = self.sample_batch(n, seed, condition, latent)
-        parts = []
+
+        def part(start: int) -> Tensor:
+            own, from_data = (
+                rows(some, start, min(start + chunk, n), self.device) for some in (batch, given)
+            )
+            made = self.outcome(self.generate((self.prepare_batch(from_data) if from_data else {}) | own))
+            return (made.float() if made.is_floating_point() else made).cpu()
+
         with torch.random.fork_rng(devices=[]), self.averaged():
             chance.seed_default(chance.mix(seed, "sample"), self.device)
-            for i in range(0, n, chunk):
-                own, from_data = (rows(some, i, min(i + chunk, n), self.device) for some in (batch, given))
-                made = self.outcome(self.generate((self.prepare_batch(from_data) if from_data else {}) | own))
-                parts.append((made.float() if made.is_floating_point() else made).cpu())
-        return torch.cat(parts)
+            return joined(map(part, range(0, n, chunk)), n)
 
     def sample_batch(
         self, n: int, seed: int, condition: Tensor | int | list[int] | None, latent: Tensor | None

@@ -31,6 +31,7 @@ from gan_zoo.metrics.language import Language
 from gan_zoo.metrics.manifold import THRESHOLD
 from gan_zoo.metrics.modes import stacked_classes
 from gan_zoo.metrics.segmentation import Segmenter, confusions, streets_segmenter
+from gan_zoo.play.joined import joined
 from gan_zoo.schema import ConfigError
 
 CHUNK = 1024
@@ -363,7 +364,7 @@ def fakes_of(gan: GAN, data: DataModule, n: int, seed: int, asked: Tensor | None
     inputs = data.held_out_batch(n) if gan.conditioned_on else None
     chunk = _chunk(data, 256)
     fake = gan.sample(n, seed=seed, condition=asked, inputs=inputs, chunk=chunk)
-    return fake.clamp(-1, 1) if isinstance(fake, Tensor) and fake.dim() == 4 else fake
+    return fake.clamp_(-1, 1) if isinstance(fake, Tensor) and fake.dim() == 4 else fake
 
 
 def _chunk(data: DataModule, most: int) -> int:
@@ -417,14 +418,18 @@ def reals_of(
     they stand, where fakes were made from them.
     """
     order = torch.arange(len(items)) if in_order else torch.randperm(len(items), generator=seeded(0))
-    samples, labels = [], []
-    for indices in order[:most].split(chunk):
+    order, labels = order[:most], []
+
+    def part(indices: Tensor) -> Tensor:
         batch = items.__getitems__([(i, 0, resolution) for i in indices.tolist()])
+        if "condition" in batch and batch["condition"].dim() == 1:
+            labels.append(batch["condition"])
         prepared = gan.prepare_batch({name: value.to(gan.device) for name, value in batch.items()})
         outcome = gan.outcome(prepared["real"])
-        samples.append((outcome.float() if outcome.is_floating_point() else outcome).cpu())
-        labels += [batch["condition"]] if "condition" in batch and batch["condition"].dim() == 1 else []
-    return Reals(torch.cat(samples), torch.cat(labels) if labels else None)
+        return (outcome.float() if outcome.is_floating_point() else outcome).cpu()
+
+    samples = joined(map(part, order.split(chunk)), len(order))
+    return Reals(samples, torch.cat(labels) if labels else None)
 
 
 def wanted_classes(gan: GAN, data: DataModule, n: int, seed: int) -> Tensor | None:
