@@ -3,6 +3,9 @@
     python experiments/throughput/benchmark.py model=dcgan,wgan_gp,vanilla,cgan precision=32-true,bf16-mixed
     python experiments/throughput/benchmark.py model=pggan_16,pggan_32,pggan_64    # "tutorial": as the public PyTorch port
     python experiments/throughput/benchmark.py model=segan_plus,segan                # "tutorial": as the authors' segan_pytorch
+    python experiments/throughput/benchmark.py model=dcgan compile=false,true        # a row as written, one compiled
+
+On a GPU where there is one; CUDA_VISIBLE_DEVICES= keeps it from that.
 
 The three take turns in blocks of steps within one process, on the same networks, data and batch size, so that whatever else
 the machine does falls on all of them. The figure is the median over rounds of the ratio of two neighbouring blocks.
@@ -31,6 +34,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from gan_zoo import loading, schedules
 from gan_zoo.config import compose, validate
+from gan_zoo.nn.compiled import eager
 from gan_zoo.run import data_module
 
 # An average of G and noise on what D sees cost time, which the loops do not spend.
@@ -52,6 +56,7 @@ SETTINGS = {
 BLOCK = {"dcgan": 4, "wgan_gp": 5, "vanilla": 100, "cgan": 20, "wgan_gp_text": 10, "pggan_16": 10, "pggan_32": 6, "pggan_64": 3,
          "pix2pix": 3, "pix2pixhd": 2, "segan_plus": 10, "segan": 5, "text_to_image": 2}  # fmt: skip
 HERE = Path(__file__).parent
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Items(Dataset[tuple[Tensor, int]]):
@@ -71,7 +76,7 @@ class Loop:
     """A contender: networks of its own, the rules of the config, one method that plays a step."""
 
     def __init__(self, config: dict[str, Any], pictures: Tensor, labels: Tensor, precision: str) -> None:
-        gan = loading.build(config)
+        gan = loading.build(config).to(DEVICE.type)
         self.gan, self.g, self.d = gan, gan.generator, gan.discriminator
         self.penalised = bool(gan.regularizer.term_names)
         self.n_critic, self.conditional = gan.n_critic, bool(getattr(gan, "classes", 0))
@@ -92,24 +97,24 @@ class Loop:
         return raw.float().div_(127.5).sub_(1)
 
     def latent(self, n: int) -> Tensor:
-        return torch.randn(n, self.gan.latent.size)
+        return torch.randn(n, self.gan.latent.size, device=DEVICE)
 
     def judge(self, x: Tensor, label: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=self.bf16):
             batch = {"condition": label} if self.conditional else {}
             return self.gan.discriminate(x, batch).logits.float()
 
     def fake(self, z: Tensor, label: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=self.bf16):
             return self.gan.generate({"latent": z, "condition": label} if self.conditional else {"latent": z})
 
     def penalty(self, real: Tensor, fake: Tensor, label: Tensor) -> Tensor:
-        share = torch.rand(len(real), *[1] * (real.dim() - 1))
+        share = torch.rand(len(real), *[1] * (real.dim() - 1), device=DEVICE)
         mixed = (real + share * (fake - real)).detach().requires_grad_()
         batch = {"condition": label} if self.conditional else {}
-        (gradient,) = torch.autograd.grad(
-            self.gan.discriminate(mixed, batch).logits.sum(), mixed, create_graph=True
-        )
+        with eager(self.d):
+            score = self.gan.discriminate(mixed, batch).logits.sum()
+        (gradient,) = torch.autograd.grad(score, mixed, create_graph=True)
         return 10 * (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
@@ -130,8 +135,8 @@ class Tutorial(Loop):
         self.losses: list[tuple[float, float]] = []
 
     def step(self) -> None:
-        real, label = next(self.loader)
-        ones, zeros = torch.ones(len(real)), torch.zeros(len(real))
+        real, label = (tensor.to(DEVICE) for tensor in next(self.loader))
+        ones, zeros = torch.ones(len(real), device=DEVICE), torch.zeros(len(real), device=DEVICE)
         fake = self.fake(self.latent(len(real)), label)
         self.optimizer_d.zero_grad()
         on_real, on_fake = self.judge(real, label), self.judge(fake.detach(), label)
@@ -161,6 +166,7 @@ class Tuned(Loop):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self.pictures, self.labels = self.pictures.to(DEVICE), self.labels.to(DEVICE)
 
         def adam(net: nn.Module, player: str) -> torch.optim.Optimizer:
             return torch.optim.Adam(
@@ -176,7 +182,7 @@ class Tuned(Loop):
         self.weights_d = list(self.d.parameters())
 
     def step(self) -> None:
-        index = torch.randint(len(self.pictures), (self.batch,))
+        index = torch.randint(len(self.pictures), (self.batch,), device=DEVICE)
         real, label = self.real(self.pictures[index]), self.labels[index]
         if self.gan.channels_last:
             real = real.contiguous(memory_format=torch.channels_last)
@@ -216,15 +222,22 @@ class TakeTurns(pl.Callback):
         if self.steps % self.block:
             return
         if self.steps > self.block:  # the first block of each warms up
-            self.seconds["gan_zoo"].append(time.perf_counter() - self.started)
+            self.seconds["gan_zoo"].append(now() - self.started)
         for name, loop in self.others.items():
-            started = time.perf_counter()
+            started = now()
             for _ in range(self.block):
                 loop.step()
             if self.steps > self.block:
-                self.seconds[name].append(time.perf_counter() - started)
+                self.seconds[name].append(now() - started)
         trainer.should_stop = len(self.seconds["gan_zoo"]) >= self.rounds
-        self.started = time.perf_counter()
+        self.started = now()
+
+
+def now() -> float:
+    """Seconds, once the device has done all it was given."""
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def contenders(config: dict[str, Any], whole: dict[str, Tensor], precision: str) -> dict[str, Any]:
@@ -267,7 +280,7 @@ def rivals(model: str) -> tuple[Any, Any]:
 def trainer(precision: str, callback: pl.Callback) -> pl.Trainer:
     """gan_zoo's, with nothing that watches."""
     return pl.Trainer(
-        accelerator="cpu",
+        accelerator=DEVICE.type,
         max_epochs=-1,
         logger=False,
         enable_checkpointing=False,
@@ -279,7 +292,9 @@ def trainer(precision: str, callback: pl.Callback) -> pl.Trainer:
     )
 
 
-def measure(model: str, precision: str, rounds: int) -> dict[str, Any]:
+def measure(model: str, precision: str, rounds: int, compiled: bool = False) -> dict[str, Any]:
+    """A row of the table. compiled: the networks of gan_zoo and of the tuned loop are, with torch.compile; penalties take
+    them as they were written."""
     config = validate(compose([*SETTINGS[model], "seed=1"]))
     data = data_module(config)
     items = data.train_set()
@@ -288,6 +303,10 @@ def measure(model: str, precision: str, rounds: int) -> dict[str, Any]:
     others = contenders(config, whole, precision)
     gan = loading.build(config)
     data.begin(0, None)
+    for network in (
+        (gan.generator, gan.discriminator, others["tuned"].g, others["tuned"].d) if compiled else ()
+    ):
+        network.compile()
     turns = TakeTurns(others, BLOCK[model], rounds)
     gan.observing = False
     trainer(precision, turns).fit(gan, data)
@@ -301,7 +320,7 @@ def measure(model: str, precision: str, rounds: int) -> dict[str, Any]:
     rates = {name: BLOCK[model] / statistics.median(times) for name, times in seconds.items()}
     return {
         "model": model,
-        "precision": precision,
+        "precision": precision + (", compiled" if compiled else ""),
         "batch": config["data"]["batch_size"],
         "gan_zoo steps/s": round(rates["gan_zoo"], 2),
         "tuned steps/s": round(rates["tuned"], 2),
@@ -319,8 +338,9 @@ def main(arguments: list[str]) -> None:
     rows = []
     for model in chosen.get("model", ",".join(SETTINGS)).split(","):
         for precision in chosen.get("precision", "32-true,bf16-mixed").split(","):
-            rows.append(measure(model, precision, int(chosen.get("rounds", 12))))
-            print(rows[-1], flush=True)
+            for compiled in chosen.get("compile", "false").split(","):
+                rows.append(measure(model, precision, int(chosen.get("rounds", 12)), compiled == "true"))
+                print(rows[-1], flush=True)
     write(rows, threads, Path(chosen.get("output", HERE)))
 
 
@@ -348,6 +368,8 @@ def write(
 
 
 def processor() -> str:
+    if DEVICE.type == "cuda":
+        return torch.cuda.get_device_name()
     info = Path("/proc/cpuinfo")
     names = (
         [

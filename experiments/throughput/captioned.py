@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import torch
-from benchmark import Loop
+from benchmark import DEVICE, Loop
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -53,7 +53,7 @@ class CaptionLoop(Loop):
         self.optimizer_d, self.optimizer_g = adam(self.d, "discriminator"), adam(self.g, "generator")
 
     def cast(self) -> Any:
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.bf16)
+        return torch.autocast(DEVICE.type, torch.bfloat16, enabled=self.bf16)
 
 
 class Port(CaptionLoop):
@@ -71,7 +71,7 @@ class Port(CaptionLoop):
         return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
 
     def step(self) -> None:
-        batch = next(self.loader)
+        batch = {name: tensor.to(DEVICE) for name, tensor in next(self.loader).items()}
         real, z = batch["real"], self.latent(self.batch)
         with self.cast():
             told = self.g.encoder(batch["tokens"])
@@ -83,7 +83,7 @@ class Port(CaptionLoop):
         loss_d.backward()
         self.optimizer_d.step()
         with self.cast():
-            half = torch.full((self.batch // 2, 1), 0.5)
+            half = torch.full((self.batch // 2, 1), 0.5, device=DEVICE)
             heard = self.d.encoder(batch["tokens"])
             more = self.g(self.latent(self.batch // 2), between(told, half))
             pictures, sentences = torch.cat([fake, more]), torch.cat([heard, between(heard, half)])
@@ -101,17 +101,19 @@ class Tuned(CaptionLoop):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self.pictures = self.pictures.to(DEVICE)
+        self.whole = {name: tensor.to(DEVICE) for name, tensor in self.whole.items()}
         if self.gan.channels_last:
             self.g.to(memory_format=torch.channels_last), self.d.to(memory_format=torch.channels_last)
         self.weights_d = list(self.d.parameters())
 
     def step(self) -> None:
-        index = torch.randint(len(self.pictures), (self.batch,))
+        index = torch.randint(len(self.pictures), (self.batch,), device=DEVICE)
         real = self.pictures[index].float().div_(127.5).sub_(1)
         if self.gan.channels_last:
             real = real.contiguous(memory_format=torch.channels_last)
         tokens, other = self.whole["tokens"][index].long(), self.whole["mismatch_tokens"][index].long()
-        half = torch.full((self.batch // 2, 1), 0.5)
+        half = torch.full((self.batch // 2, 1), 0.5, device=DEVICE)
         with self.cast():
             told = self.g.encoder(tokens)
             fake = self.g(self.latent(self.batch), told)

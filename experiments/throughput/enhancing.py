@@ -9,7 +9,7 @@ import itertools
 from typing import Any
 
 import torch
-from benchmark import Loop
+from benchmark import DEVICE, Loop
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
@@ -33,14 +33,14 @@ class Enhancing(Loop):
         return pre_emphasis(full_scale(sound), self.gan.pre_emphasis)
 
     def latents(self, n: int) -> Tensor:
-        return torch.randn(n, *self.gan.latent.size)
+        return torch.randn(n, *self.gan.latent.size, device=DEVICE)
 
     def cleaned(self, noisy: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=self.bf16):
             return self.g(noisy, self.latents(len(noisy)))
 
     def logits(self, sample: Tensor, real: Tensor, noisy: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=self.bf16):
             return self.gan.discriminate(sample, {"real": real, "condition": noisy}).logits.float()
 
 
@@ -56,16 +56,17 @@ class Port(Enhancing):
         self.losses: list[tuple[float, ...]] = []
 
     def step(self) -> None:
-        real, noisy = next(self.loader)
+        real, noisy = (sound.to(DEVICE) for sound in next(self.loader))
+        ones, zeros = torch.ones(len(real), device=DEVICE), torch.zeros(len(real), device=DEVICE)
         self.optimizer_d.zero_grad()
-        on_real = F.mse_loss(self.logits(real, real, noisy), torch.ones(len(real)))
+        on_real = F.mse_loss(self.logits(real, real, noisy), ones)
         on_real.backward()
         fake = self.cleaned(noisy)
-        on_fake = F.mse_loss(self.logits(fake.detach().float(), real, noisy), torch.zeros(len(real)))
+        on_fake = F.mse_loss(self.logits(fake.detach().float(), real, noisy), zeros)
         on_fake.backward()
         self.optimizer_d.step()
         self.optimizer_g.zero_grad()
-        judged = F.mse_loss(self.logits(fake, real, noisy), torch.ones(len(real)))
+        judged = F.mse_loss(self.logits(fake, real, noisy), ones)
         distance = 100 * F.l1_loss(fake.float(), real)
         (judged + distance).backward()
         self.optimizer_g.step()
@@ -77,10 +78,11 @@ class Tuned(Enhancing):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self.pairs = [sound.to(DEVICE) for sound in self.pairs]
         self.weights_d: list[nn.Parameter] = list(self.d.parameters())
 
     def step(self) -> None:
-        index = torch.randint(len(self.pairs[0]), (self.batch,))
+        index = torch.randint(len(self.pairs[0]), (self.batch,), device=DEVICE)
         real, noisy = (sound[index] for sound in self.pairs)
         fake = self.cleaned(noisy)
         self.optimizer_d.zero_grad()

@@ -7,7 +7,7 @@ import itertools
 from typing import Any
 
 import torch
-from benchmark import Items, Loop
+from benchmark import DEVICE, Items, Loop
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -19,7 +19,7 @@ class Growing(Loop):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.no_label = torch.zeros(self.batch, dtype=torch.int64)
+        self.no_label = torch.zeros(self.batch, dtype=torch.int64, device=DEVICE)
         self.average = copy.deepcopy(self.g).requires_grad_(False)
 
     def adam(self, net: nn.Module, player: str, **options: Any) -> torch.optim.Optimizer:
@@ -50,7 +50,7 @@ class Port(Growing):
         self.losses: list[tuple[float, float, float]] = []
 
     def step(self) -> None:
-        real, _ = next(self.loader)
+        real = next(self.loader)[0].to(DEVICE)
         self.optimizer_d.zero_grad()
         on_real = self.score(real)
         fake = self.drawn().detach().float()
@@ -83,6 +83,7 @@ class Tuned(Growing):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self.pictures = self.pictures.to(DEVICE)
         self.optimizer_d = self.adam(self.d, "discriminator", fused=True)
         self.optimizer_g = self.adam(self.g, "generator", fused=True)
         if self.gan.channels_last:
@@ -92,7 +93,7 @@ class Tuned(Growing):
         self.weights_g, self.mean_g = list(self.g.parameters()), list(self.average.parameters())
 
     def step(self) -> None:
-        index = torch.randint(len(self.pictures), (self.batch,))
+        index = torch.randint(len(self.pictures), (self.batch,), device=DEVICE)
         real = self.pictures[index].float().div_(127.5).sub_(1)
         if self.gan.channels_last:
             real = real.contiguous(memory_format=torch.channels_last)

@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 import torch
+from benchmark import DEVICE
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -32,7 +33,8 @@ class Loop:
     """A contender: networks of its own, the game of the config, one method that plays a step."""
 
     def __init__(self, config: dict[str, Any], whole: Batch, precision: str, fused: bool) -> None:
-        self.gan = gan = loading.build(config)
+        self.gan = gan = loading.build(config).to(DEVICE.type)
+        self.g, self.d = gan.generator, gan.discriminator
         self.whole, self.batch, self.bf16 = whole, config["data"]["batch_size"], precision == "bf16-mixed"
         self.large = config["model"]["name"] == "pix2pixhd"
         if self.large:
@@ -44,11 +46,11 @@ class Loop:
         self.losses: list[tuple[float, ...]] = []
 
     def generate(self, batch: Batch) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=self.bf16):
             return self.gan.generate(batch)
 
     def judge(self, picture: Tensor, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=self.bf16):
             says = self.gan.discriminate(picture, batch)
         logits = says.logits if isinstance(says.logits, tuple) else (says.logits,)
         return [scale.float() for scale in logits], list(says.features)
@@ -56,7 +58,9 @@ class Loop:
     def adversarial(self, logits: list[Tensor], genuine: bool) -> Tensor:
         """LSGAN over the scales for pix2pixHD, cross entropy for pix2pix."""
         loss = F.mse_loss if self.large else F.binary_cross_entropy_with_logits
-        return sum((loss(x, torch.full_like(x, float(genuine))) for x in logits), torch.zeros(()))
+        return sum(
+            (loss(x, torch.full_like(x, float(genuine))) for x in logits), torch.zeros((), device=DEVICE)
+        )
 
     def reconstruction(
         self, fake: Tensor, batch: Batch, seen: list[Tensor], real_seen: list[Tensor]
@@ -67,7 +71,7 @@ class Loop:
         factor = 10 * 4 / (network.n_layers + 1) / len(network.scales)
         return factor * sum(
             (F.l1_loss(a.float(), b.detach().float()) for a, b in zip(seen, real_seen, strict=True)),
-            torch.zeros(()),
+            torch.zeros((), device=DEVICE),
         )
 
 
@@ -83,7 +87,7 @@ class Authors(Loop):
         )
 
     def step(self) -> None:
-        batch = self.gan.prepare_batch(next(self.loader))
+        batch = self.gan.prepare_batch({key: value.to(DEVICE) for key, value in next(self.loader).items()})
         fake = self.generate(batch)
         if self.large:
             self.step_hd(batch, fake)
@@ -120,11 +124,13 @@ class Tuned(Loop):
     """The ceiling: pairs sliced in memory, fused Adam, channels last, no weight gradient that is not used, nothing read back."""
 
     def __init__(self, config: dict[str, Any], whole: Batch, precision: str) -> None:
-        super().__init__(config, whole, precision, fused=True)
+        super().__init__(
+            config, {key: value.to(DEVICE) for key, value in whole.items()}, precision, fused=True
+        )
         self.weights = list(self.gan.generator.parameters()), list(self.gan.discriminator.parameters())
 
     def step(self) -> None:
-        index = torch.randint(len(self.whole["real"]), (self.batch,))
+        index = torch.randint(len(self.whole["real"]), (self.batch,), device=DEVICE)
         batch = self.gan.prepare_batch({key: value[index] for key, value in self.whole.items()})
         if self.gan.channels_last:
             batch["real"] = batch["real"].contiguous(memory_format=torch.channels_last)
