@@ -116,7 +116,7 @@ def _show(axes: Axes, content: NDArray[Any] | None, half: float) -> None:
     if content is None:
         return
     if content.dtype.kind == "U":
-        lines = "\n".join(str(line)[:40] for line in content[:12])
+        lines = "\n".join(textwrap.fill(str(line), 44, subsequent_indent="    ") for line in content[:12])
         axes.text(0.02, 0.98, lines.replace("$", r"\$"), va="top", fontsize=4.5, transform=axes.transAxes)
         return
     if content.ndim == 2:
