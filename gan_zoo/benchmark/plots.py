@@ -116,8 +116,9 @@ def _show(axes: Axes, content: NDArray[Any] | None, half: float) -> None:
     if content is None:
         return
     if content.dtype.kind == "U":
-        lines = "\n".join(textwrap.fill(str(line), 44, subsequent_indent="    ") for line in content[:12])
-        axes.text(0.02, 0.98, lines.replace("$", r"\$"), va="top", fontsize=4.5, transform=axes.transAxes)
+        lines = [part for line in content for part in textwrap.wrap(str(line), 44, subsequent_indent="    ")]
+        page = "\n".join(lines[:21]).replace("$", r"\$")
+        axes.text(0.02, 0.98, page, va="top", fontsize=4.5, transform=axes.transAxes)
         return
     if content.ndim == 2:
         axes.scatter(content[:, 0], content[:, 1], s=2, color=BLUE, alpha=0.4, linewidths=0)
