@@ -58,7 +58,7 @@ TWINS = {
     "pggan_conditional": "",
     "pggan_lsgan": "",
     "pix2pix_paper": "data=streets data.resolution=256",
-    "pix2pixhd_paper": "data=streets data.resolution=128 data.width=256",
+    "pix2pixhd_paper": "data=streets data.resolution=128 data.width=256 model.vgg=null model.weights.generator.perceptual=0.0",
     "segan_paper": SPEECH,
     "segan_plus_paper": SPEECH,
     "segan_plus_modern": "",
