@@ -65,15 +65,18 @@ def new_directory(config: dict[str, Any]) -> Path:
 @contextmanager
 def owned(directory: Path) -> Iterator[None]:
     """The directory exists, can be written to, and belongs to this process alone while the block runs."""
+    owner = (
+        directory / ".owner"
+    )  # beside the lock, which on Windows nobody may read or write while it is held
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = FileLock(directory / ".lock", timeout=0)
         lock.acquire()
-        (directory / ".lock").write_text(f"{os.getpid()} on {platform.node()}\n")
+        owner.write_text(f"{os.getpid()} on {platform.node()}\n", encoding="utf-8")
     except Timeout:
-        owner = (directory / ".lock").read_text().strip()
+        said = owner.read_text(encoding="utf-8", errors="replace").strip() if owner.is_file() else "unknown"
         raise ConfigError(
-            f"{directory} is being written to by another run (process {owner}); "
+            f"{directory} is being written to by another run (process {said}); "
             f"wait for it or choose another output_dir"
         ) from None
     except (OSError, ValueError) as failure:  # ValueError: a name with a NUL in it
@@ -84,6 +87,7 @@ def owned(directory: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        owner.unlink(missing_ok=True)
         lock.release()
 
 

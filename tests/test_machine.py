@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from gan_zoo import run
+from gan_zoo import profile, run
 from gan_zoo.config import compose, validate
 from gan_zoo.regularizers import _std_over_ranks
 from gan_zoo.schema import ConfigError
@@ -74,3 +76,16 @@ def test_more_processes_than_a_cpu_can_play_are_refused(monkeypatch: pytest.Monk
 def test_the_deviation_of_one_rank_is_torchs() -> None:
     x = 3 * torch.randn(7, 5, generator=torch.Generator().manual_seed(0)) + 2
     torch.testing.assert_close(_std_over_ranks(x), x.std())
+
+
+def test_the_lock_of_a_run_is_not_touched_while_it_is_held(tmp_path: Path) -> None:
+    """On Windows nobody may read or write it then, its own process neither; who holds it stands beside it."""
+    with run.owned(tmp_path):
+        assert (tmp_path / ".lock").stat().st_size == 0
+        assert (tmp_path / ".owner").read_text().startswith(f"{os.getpid()} on ")
+        with (
+            pytest.raises(ConfigError, match=rf"another run \(process {os.getpid()} on "),
+            run.owned(tmp_path),
+        ):
+            raise AssertionError("two runs in one directory")
+    assert not (tmp_path / ".owner").exists()
