@@ -275,7 +275,8 @@ def _trainer(config: dict[str, Any], callbacks: list[Callback], loggers: list[Lo
         strategy=strategy,
         precision=wanted["precision"],
         deterministic=wanted["deterministic"],
-        benchmark=wanted["accelerator"] == "gpu",
+        # cuDNN's trials choose another kernel now and then, which rounds otherwise
+        benchmark=wanted["accelerator"] == "gpu" and not wanted["deterministic"],
         max_epochs=-1,
         use_distributed_sampler=False,
         logger=loggers,

@@ -78,6 +78,20 @@ def test_the_deviation_of_one_rank_is_torchs() -> None:
     torch.testing.assert_close(_std_over_ranks(x), x.std())
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "deterministic", "wanted"),
+    [("gpu", False, True), ("gpu", True, False), ("gpu", "warn", False), ("cpu", False, False)],
+)
+def test_cudnn_tries_kernels_only_where_runs_need_not_repeat_to_the_bit(
+    accelerator: str, deterministic: Any, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(run, "Trainer", lambda **options: asked.update(options))
+    settings = {"accelerator": accelerator, "deterministic": deterministic, "devices": 1, "nodes": 1}
+    run._trainer({"trainer": {**settings, "precision": "32-true", "timeout": 1.0}}, [], [])
+    assert asked["benchmark"] is wanted
+
+
 def test_the_lock_of_a_run_is_not_touched_while_it_is_held(tmp_path: Path) -> None:
     """On Windows nobody may read or write it then, its own process neither; who holds it stands beside it."""
     with run.owned(tmp_path):
