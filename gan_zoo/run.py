@@ -308,7 +308,8 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
         plain_yaml.save(config, directory / "config.yaml")
     callbacks, signals = _callbacks(config, directory, resume)
     if config["max_samples"] == 0:
-        next(c for c in callbacks if isinstance(c, Description)).write_untrained(gan, data)
+        if rank() == 0:
+            next(c for c in callbacks if isinstance(c, Description)).write_untrained(gan, data)
         _say(f"composed and built, nothing trained: {directory}")
         return 0
     if resume and gan.samples_seen >= config["max_samples"]:

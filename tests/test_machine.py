@@ -103,3 +103,14 @@ def test_the_lock_of_a_run_is_not_touched_while_it_is_held(tmp_path: Path) -> No
         ):
             raise AssertionError("two runs in one directory")
     assert not (tmp_path / ".owner").exists()
+
+
+def test_one_process_of_several_describes_a_run_that_is_not_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = run.resolved(validate(compose(["model=vanilla", "data=ring", "max_samples=0"])))
+    for number in ("1", "0"):
+        monkeypatch.setenv("RANK", number)
+        assert run._train_in(tmp_path, config) == 0
+        assert (tmp_path / "network.txt").exists() is (number == "0")
+        assert (tmp_path / "summary.json").exists() is (number == "0")
