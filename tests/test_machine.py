@@ -114,3 +114,24 @@ def test_one_process_of_several_describes_a_run_that_is_not_trained(
         assert run._train_in(tmp_path, config) == 0
         assert (tmp_path / "network.txt").exists() is (number == "0")
         assert (tmp_path / "summary.json").exists() is (number == "0")
+
+
+def test_the_profile_times_the_steps_and_not_its_own_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+
+    class Recorder:
+        """Takes 50 s to begin and 100 s to end."""
+
+        def __enter__(self) -> None:
+            now[0] += 50
+
+        def __exit__(self, *_: object) -> None:
+            now[0] += 100
+
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    watch = profile._watch(Recorder(), steps=3, warm_up=2)
+    trainer = SimpleNamespace(should_stop=False)
+    for iteration in range(1, 6):
+        now[0] += 1  # a step
+        watch.on_train_batch_end(trainer, SimpleNamespace(iteration=iteration, device=torch.device("cpu")))
+    assert watch.seconds == 3 and trainer.should_stop
