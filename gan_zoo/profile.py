@@ -84,14 +84,26 @@ def _watch(recorder: Any, steps: int, warm_up: int) -> Any:
 
         def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
             if pl_module.iteration == warm_up:
-                self._started = time.perf_counter()
                 self.recorder.__enter__()
+                _wait_for(pl_module.device)
+                self._started = time.perf_counter()
             elif pl_module.iteration == warm_up + steps:
+                _wait_for(pl_module.device)
+                self.seconds = (
+                    time.perf_counter() - self._started
+                )  # not what the recorder takes to gather itself
                 self.recorder.__exit__(None, None, None)
-                self.seconds = time.perf_counter() - self._started
                 trainer.should_stop = True
 
     return Watch()
+
+
+def _wait_for(device: Any) -> None:
+    """Until an accelerator has done what it was given; a CPU has."""
+    import torch
+
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
 
 
 def _play(config: dict[str, Any], gan: Any, data: Any, watch: Any) -> None:

@@ -65,15 +65,18 @@ def new_directory(config: dict[str, Any]) -> Path:
 @contextmanager
 def owned(directory: Path) -> Iterator[None]:
     """The directory exists, can be written to, and belongs to this process alone while the block runs."""
+    owner = (
+        directory / ".owner"
+    )  # beside the lock, which on Windows nobody may read or write while it is held
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = FileLock(directory / ".lock", timeout=0)
         lock.acquire()
-        (directory / ".lock").write_text(f"{os.getpid()} on {platform.node()}\n")
+        owner.write_text(f"{os.getpid()} on {platform.node()}\n", encoding="utf-8")
     except Timeout:
-        owner = (directory / ".lock").read_text().strip()
+        said = owner.read_text(encoding="utf-8", errors="replace").strip() if owner.is_file() else "unknown"
         raise ConfigError(
-            f"{directory} is being written to by another run (process {owner}); "
+            f"{directory} is being written to by another run (process {said}); "
             f"wait for it or choose another output_dir"
         ) from None
     except (OSError, ValueError) as failure:  # ValueError: a name with a NUL in it
@@ -84,6 +87,7 @@ def owned(directory: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        owner.unlink(missing_ok=True)
         lock.release()
 
 
@@ -271,7 +275,8 @@ def _trainer(config: dict[str, Any], callbacks: list[Callback], loggers: list[Lo
         strategy=strategy,
         precision=wanted["precision"],
         deterministic=wanted["deterministic"],
-        benchmark=wanted["accelerator"] == "gpu",
+        # cuDNN's trials choose another kernel now and then, which rounds otherwise
+        benchmark=wanted["accelerator"] == "gpu" and not wanted["deterministic"],
         max_epochs=-1,
         use_distributed_sampler=False,
         logger=loggers,
@@ -303,7 +308,8 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
         plain_yaml.save(config, directory / "config.yaml")
     callbacks, signals = _callbacks(config, directory, resume)
     if config["max_samples"] == 0:
-        next(c for c in callbacks if isinstance(c, Description)).write_untrained(gan, data)
+        if rank() == 0:
+            next(c for c in callbacks if isinstance(c, Description)).write_untrained(gan, data)
         _say(f"composed and built, nothing trained: {directory}")
         return 0
     if resume and gan.samples_seen >= config["max_samples"]:

@@ -314,7 +314,7 @@ def second_run(stranger: Stranger) -> Any:
 
 def running_still(stranger: Stranger) -> Any:
     with run.owned(stranger.run):
-        (stranger.run / ".lock").write_text("4321 on another")
+        (stranger.run / ".owner").write_text("4321 on another")
         with run.owned(stranger.run):
             raise AssertionError("two runs in one directory")
 

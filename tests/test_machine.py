@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from gan_zoo import run
+from gan_zoo import profile, run
 from gan_zoo.config import compose, validate
 from gan_zoo.regularizers import _std_over_ranks
 from gan_zoo.schema import ConfigError
@@ -74,3 +76,62 @@ def test_more_processes_than_a_cpu_can_play_are_refused(monkeypatch: pytest.Monk
 def test_the_deviation_of_one_rank_is_torchs() -> None:
     x = 3 * torch.randn(7, 5, generator=torch.Generator().manual_seed(0)) + 2
     torch.testing.assert_close(_std_over_ranks(x), x.std())
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "deterministic", "wanted"),
+    [("gpu", False, True), ("gpu", True, False), ("gpu", "warn", False), ("cpu", False, False)],
+)
+def test_cudnn_tries_kernels_only_where_runs_need_not_repeat_to_the_bit(
+    accelerator: str, deterministic: Any, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(run, "Trainer", lambda **options: asked.update(options))
+    settings = {"accelerator": accelerator, "deterministic": deterministic, "devices": 1, "nodes": 1}
+    run._trainer({"trainer": {**settings, "precision": "32-true", "timeout": 1.0}}, [], [])
+    assert asked["benchmark"] is wanted
+
+
+def test_the_lock_of_a_run_is_not_touched_while_it_is_held(tmp_path: Path) -> None:
+    """On Windows nobody may read or write it then, its own process neither; who holds it stands beside it."""
+    with run.owned(tmp_path):
+        assert (tmp_path / ".lock").stat().st_size == 0
+        assert (tmp_path / ".owner").read_text().startswith(f"{os.getpid()} on ")
+        with (
+            pytest.raises(ConfigError, match=rf"another run \(process {os.getpid()} on "),
+            run.owned(tmp_path),
+        ):
+            raise AssertionError("two runs in one directory")
+    assert not (tmp_path / ".owner").exists()
+
+
+def test_one_process_of_several_describes_a_run_that_is_not_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = run.resolved(validate(compose(["model=vanilla", "data=ring", "max_samples=0"])))
+    for number in ("1", "0"):
+        monkeypatch.setenv("RANK", number)
+        assert run._train_in(tmp_path, config) == 0
+        assert (tmp_path / "network.txt").exists() is (number == "0")
+        assert (tmp_path / "summary.json").exists() is (number == "0")
+
+
+def test_the_profile_times_the_steps_and_not_its_own_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+
+    class Recorder:
+        """Takes 50 s to begin and 100 s to end."""
+
+        def __enter__(self) -> None:
+            now[0] += 50
+
+        def __exit__(self, *_: object) -> None:
+            now[0] += 100
+
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    watch = profile._watch(Recorder(), steps=3, warm_up=2)
+    trainer = SimpleNamespace(should_stop=False)
+    for iteration in range(1, 6):
+        now[0] += 1  # a step
+        watch.on_train_batch_end(trainer, SimpleNamespace(iteration=iteration, device=torch.device("cpu")))
+    assert watch.seconds == 3 and trainer.should_stop

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gan_zoo.data.pictures import data_error
 from gan_zoo.schema import DataError
@@ -59,8 +59,21 @@ class Grammar:
                 left: [rule._replace(weight=rule.weight / totals[left]) for rule in group]
                 for left, group in self.rules.items()
             }
+        self._remember()
+
+    def _remember(self) -> None:
         self._weight, self._log = cache(self._weight_of), cache(self._log_of)
         self._splits, self._rules = cache(self._splits_of), cache(self._rules_of)
+
+    def __getstate__(self) -> dict[str, Any]:  # what is remembered cannot be sent to a data worker
+        return {
+            name: self.__dict__[name]
+            for name in self.__dict__.keys() - {"_weight", "_log", "_splits", "_rules"}
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._remember()
 
     @property
     def words(self) -> list[str]:

@@ -170,7 +170,11 @@ class DataModule(LightningDataModule):
         self.flip, self.class_weights, self.seed = flip, class_weights, seed
         self.start = 0
         self.timeout = 0.0  # seconds that a batch of a worker is waited for; 0: for ever
-        self.plan: Callable[[int], tuple[int, int]] = lambda position: (self.batch_size, self.resolution)
+        self._plan: Callable[[int], tuple[int, int] | None] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a spawned data worker is given where a data set refers to its module: not the trainer, nor the model's plan."""
+        return {**self.__dict__, "trainer": None, "_plan": None}
 
     def prepare(self) -> None:
         """Checks what can be known before the first step; DataError names the file, the layout wanted and the remedy."""
@@ -194,7 +198,11 @@ class DataModule(LightningDataModule):
         """Sets the position of the next batch; `plan` says batch size and resolution, or None where they are the data's."""
         self.start = start
         if plan is not None:
-            self.plan = lambda position: plan(position) or (self.batch_size, self.resolution)
+            self._plan = plan
+
+    def plan(self, position: int) -> tuple[int, int]:
+        """(global batch size, resolution) of the batch that begins there."""
+        return (self._plan(position) if self._plan else None) or (self.batch_size, self.resolution)
 
     def _item_weights(self) -> Tensor | None:
         if self.class_weights is None:

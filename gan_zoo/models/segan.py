@@ -33,6 +33,8 @@ class VirtualBatchNorm(nn.Module):
     reaches this layer, with gradients; live batches [N, C, T] are normalised by the mixture. gain_std: gains from N(1, gain_std).
     """
 
+    sees_batch = True  # the others of the live batch count, if little: no place for a penalty on each sample's gradient
+
     def __init__(self, features: int, eps: float = 1e-5, gain_std: float = 0.02) -> None:
         super().__init__()
         self.eps = eps

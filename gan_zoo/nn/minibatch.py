@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gan_zoo.nn.parallel import mean_over_ranks, rank, world_size
+from gan_zoo.nn.parallel import mean_over_ranks, rank, rows_of_all_ranks, world_size
 
 MinibatchName = Literal["none", "stddev", "discrimination"]
 
@@ -59,7 +59,8 @@ class MinibatchDiscrimination(nn.Module):
     3.2).
 
     o_b(x_i) = sum over j != i of exp(-||M_ib - M_jb||_1), where row b of M = T x has `dims` values. The
-    paper's sum has j = i too, a constant 1 that is left out here.
+    paper's sum has j = i too, a constant 1 that is left out here. While training the batch is the global one,
+    of all processes.
     """
 
     def __init__(self, in_features: int, kernels: int = 100, dims: int = 5) -> None:
@@ -70,6 +71,7 @@ class MinibatchDiscrimination(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             m = self.projection(x.float()).unflatten(1, (self.kernels, self.dims))
-            distance = (m.unsqueeze(0) - m.unsqueeze(1)).abs().sum(3)  # [N, N, kernels]
+            others = rows_of_all_ranks(m) if self.training else m
+            distance = (others.unsqueeze(0) - m.unsqueeze(1)).abs().sum(3)  # [N, others, kernels]
             nearness = torch.exp(-distance).sum(1) - 1
         return torch.cat([x, nearness.to(x.dtype)], dim=1)

@@ -37,6 +37,16 @@ def mean_over_ranks(value: Tensor) -> Tensor:
     return value if world_size() == 1 else _MeanOverRanks.apply(value)
 
 
+def rows_of_all_ranks(value: Tensor) -> Tensor:
+    """[N, ...] of each of several ranks, N alike -> [ranks N, ...] in rank order; gradients return to who holds the rows."""
+    world = world_size()
+    if world == 1:
+        return value
+    shares = [torch.zeros_like(value)] * world
+    shares[rank()] = value
+    return mean_over_ranks(torch.cat(shares)) * world
+
+
 @torch.no_grad()
 def average_(tensors: Iterable[Tensor], bucket_bytes: int = 25 * 2**20) -> None:
     """Replaces tensors by their means over all ranks: one flat all-reduce for each bucket and dtype."""

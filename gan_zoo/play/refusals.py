@@ -12,7 +12,9 @@ from gan_zoo.schema import ConfigError
 def check_discriminator(discriminator: nn.Module, loss: Loss, regularizer: Regularizer) -> None:
     """Losses take logits; penalties on each sample's gradient want samples apart; Wasserstein critics want bounds."""
     layers = list(discriminator.modules())
-    if regularizer.per_sample and any(map(mixes_samples, layers)):
+    if regularizer.per_sample and any(
+        mixes_samples(layer) or getattr(layer, "sees_batch", False) for layer in layers
+    ):
         raise ConfigError(
             "a penalty on each sample's gradient cannot be right on a discriminator with batch norm, which mixes the "
             "samples (Gulrajani et al. 2017, sec. 4): set model.discriminator.norm to none, layer or instance, or regularizer=none"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import pickle
 import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from gan_zoo.data.stream import DataModule, EndlessBatchSampler, Key, Order, lost_worker
 from gan_zoo.schema import ConfigError, DataError
+from tests.data.configured import made
 
 Plan = Callable[[int], tuple[int, int]]
 sizes, seeds = st.integers(1, 60), st.integers(0, 2**32 - 1)
@@ -215,6 +217,34 @@ def test_workers_change_nothing(workers: int) -> None:
         assert torch.equal(alone["real"], parallel["real"]) and torch.equal(
             alone["condition"], parallel["condition"]
         )
+
+
+FEW = {  # of each kind of data set, as few items as it takes
+    "colourise": {"size": 4},
+    "digits": {},
+    "edges": {},
+    "eight_gaussians": {},
+    "flowers": {"size": 60, "held_out": 40, "unseen": 20},
+    "grammar": {"size": 50, "held_out": 20},
+    "probabilistic_grammar": {"size": 50, "held_out": 20},
+    "python_manual": {},
+    "speech": {"speakers": 2, "utterances": 2},
+    "stacked_digits": {},
+    "streets": {"size": 4, "held_out": 4},
+    "triangles": {"size": 4, "held_out": 4},
+}
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_a_spawned_worker_reads_what_a_forked_one_does(name: str) -> None:
+    """On macOS and Windows a worker is sent the data set, and with some the module, while a trainer holds it."""
+    data = made(name, **FEW[name])
+    data.trainer = SimpleNamespace(global_rank=0, world_size=1, hook=lambda: None)
+    data.begin(0, lambda position: None)
+    items, keys = data.train_set(), [(0, 0, data.resolution), (1, 3, data.resolution)]
+    sent = pickle.loads(pickle.dumps(items))  # noqa: TID251
+    ours, theirs = items.__getitems__(keys), sent.__getitems__(keys)
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -145,6 +145,13 @@ def test_losses_and_regularisers_go_with_it(loss, regularizer):
     assert (gan.discriminator.norms is None) == gan.regularizer.per_sample
 
 
+def test_a_penalty_on_each_samples_gradient_is_refused_where_virtual_batch_norm_mixes_them():
+    norm = "model.discriminator.norm=virtual"
+    with pytest.raises(ConfigError, match="batch norm, which mixes the samples"):
+        build("model=segan", *SMALL, norm, "loss=hinge", "regularizer=gradient_penalty")
+    assert build("model=segan", *SMALL, norm, "loss=hinge", "regularizer=spectral_norm").discriminator.norms
+
+
 def test_generators_own_term_is_the_mean_absolute_difference():
     gan = build("model=segan", *SMALL)
     batch = batch_of(gan)

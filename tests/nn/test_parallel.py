@@ -14,6 +14,7 @@ import torch.multiprocessing
 from torch import Tensor
 
 from gan_zoo import losses
+from gan_zoo.nn.minibatch import MinibatchDiscrimination
 from gan_zoo.nn.parallel import average_, mean_over_ranks, rank, world_size
 
 WORLD = 2
@@ -109,6 +110,34 @@ def test_relativistic_losses_on_two_ranks_are_those_of_the_whole_batch(tmp_path:
             values, gradients = totals(losses.create(name), slice(4 * number, 4 * number + 4))
             average_([*gradients, shared := torch.tensor(values)])  # as the play does before a step
             torch.testing.assert_close((shared, gradients), (torch.tensor(whole[name][0]), whole[name][1]))
+
+    on_two_ranks(tmp_path, body)
+
+
+@ddp
+def test_minibatch_discrimination_on_two_ranks_sees_the_whole_batch(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    layer, batch, weight = MinibatchDiscrimination(3, kernels=4, dims=2), torch.randn(6, 3), torch.randn(7)
+    mine = layer.projection.weight
+
+    def played(rows: slice) -> tuple[Tensor, list[Tensor]]:
+        """What it appends, and gradients of the mean score for the batch's rows and the layer's weight, as if summed."""
+        x = batch[rows].clone().requires_grad_()
+        scores = (layer(x) @ weight).tanh()
+        return layer(x)[:, 3:].detach(), list(torch.autograd.grad(scores.sum(), (x, mine)))
+
+    seen, (by_sample, by_weight) = played(slice(0, 6))
+
+    def body(number: int) -> None:
+        rows = slice(3 * number, 3 * number + 3)
+        own, (gradient, shared) = played(rows)
+        torch.testing.assert_close(own, seen[rows])
+        torch.testing.assert_close(gradient, by_sample[rows])
+        average_([shared])
+        torch.testing.assert_close(2 * shared, by_weight)
+        torch.testing.assert_close(
+            layer.eval()(batch)[:, 3:], seen
+        )  # D judges what each rank holds by itself
 
     on_two_ranks(tmp_path, body)
 
