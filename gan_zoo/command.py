@@ -22,14 +22,25 @@ HELP = {"--help", "-h"}
 
 @contextmanager
 def reported(debug: bool = False) -> Iterator[None]:
-    """A mistake of the user's ends the process with a message on stderr and code 2; `debug` raises it."""
+    """A mistake of the user's, or of the file system, ends the process with a message on stderr and code 2, Ctrl-C with
+    code 130; `debug` raises them.
+    """
+    if debug:
+        yield
+        return
     try:
         yield
     except (ConfigError, DataError, CheckpointError) as error:
-        if debug:
-            raise
         print(f"error: {error}", file=sys.stderr, flush=True)
         raise SystemExit(2) from None
+    except OSError as error:
+        if not error.filename:  # not of a file, or not known of which: the trace tells more
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr, flush=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr, flush=True)
+        raise SystemExit(130) from None
 
 
 def wants_debug(argv: Sequence[str]) -> bool:
@@ -169,7 +180,7 @@ def application(main: Callable[[dict[str, Any]], Any], page: Callable[[], str] |
     )  # an error of ours keeps its whole trace; the user's never get so far
     with reported(debug):
         sys.argv[1:] = _checked(argv)
-    return _under_hydra(main, debug)()
+        return _under_hydra(main, debug)()
 
 
 def _under_hydra(main: Callable[[dict[str, Any]], Any], debug: bool) -> Callable[[], Any]:

@@ -35,7 +35,7 @@ from gan_zoo.callbacks.recorder import Recorder
 from gan_zoo.callbacks.roll_call import RollCall, timed_out
 from gan_zoo.data.stream import BatchDataset, DataModule, lost_worker
 from gan_zoo.gan import GAN, NonFinite
-from gan_zoo.schema import CheckpointError, ConfigError
+from gan_zoo.schema import CheckpointError, ConfigError, DataError
 from gan_zoo.strategy import GradientAverage
 
 LEAST_PROCESSES = 16  # on a CPU of fewer cores too, for trying out how many would play together
@@ -164,7 +164,28 @@ def data_of(directory: Path) -> DataModule:
             f"{directory}: not a run directory (no config.yaml), so its training data are not known"
         )
     config = plain_yaml.plain(directory / "config.yaml")
-    return data_module(configs.validate_parts(config, ["data"]), local=False)
+    with moved(config, f"or change it in {directory / 'config.yaml'}"):
+        return data_module(configs.validate_parts(config, ["data"]), local=False)
+
+
+@contextmanager
+def moved(config: dict[str, Any], remedy: str) -> Iterator[None]:
+    """A DataError says more where files that a run reads are not there, or not seen from this folder."""
+    try:
+        yield
+    except DataError as failure:
+        places = {key: config["data"].get(key) for key in ("root", "embeddings")}
+        absent = {
+            key: place for key, place in places.items() if isinstance(place, str) and not Path(place).exists()
+        }
+        if not absent:
+            raise
+        key, place = next(iter(absent.items()))
+        seen = "" if os.path.isabs(place) else f", seen from {Path.cwd()}"
+        raise DataError(
+            failure.path,
+            f"{failure.reason} The run's data.{key} is {place!r}{seen}; start this command where that is, {remedy}",
+        ) from failure
 
 
 def real_samples(
@@ -300,7 +321,9 @@ def train(config: dict[str, Any]) -> int:
 def _train_in(directory: Path, config: dict[str, Any]) -> int:
     quiet()
     resume = _to_resume(directory) if config["resume"] else None
-    data, gan = data_module(config), _prepared(config, resume)
+    with moved(config, "or say where the data are now") if resume else nullcontext():
+        data = data_module(config)
+    gan = _prepared(config, resume)
     data.begin(gan.samples_seen, gan.batch_plan)
     data.timeout = config["trainer"]["timeout"]
     if rank() == 0:

@@ -92,7 +92,7 @@ def main(
                 minus=minus or [], neighbours=neighbours,
             )  # fmt: skip
             beside = items.beside(gan, place, len(samples)) if view == "grid" and gan.conditioned_on else {}
-            stem = Path(output).with_suffix("") if output else _target(place, view, seed)
+            stem = _stem(output) if output else _target(place, view, seed)
             written = media.save(stem, gan.readable(samples), modality, columns=columns, **beside)
     print(written)
     return written
@@ -105,6 +105,12 @@ def _refuse(view: View, modality: str, gan: GAN | None) -> None:
     if modality == "text" and view in ("nearest", "video"):
         raise ConfigError(
             f"view={view} is of pictures, this model writes text; take grid, interpolation, arithmetic or classes"
+        )
+    if modality in ("audio", "points") and view in ("nearest", "video"):
+        raise ConfigError(f"view={view} is of pictures, this model makes {modality}; take view=grid")
+    if gan is None and view not in ("grid", "interpolation", *OF_CAPTIONS):
+        raise ConfigError(
+            f"view={view} draws no captions; leave the caption out, or take grid, interpolation or {', '.join(OF_CAPTIONS)}"
         )
     if gan is not None and gan.conditioned_on and view in OF_LATENTS:
         remedy = (
@@ -121,6 +127,12 @@ def _target(run: Path, name: str, seed: int) -> Path:
     return folder / "generated" / f"{name}-{seed}"
 
 
+def _stem(output: str) -> Path:
+    """`output` without the ending of a file; what stands after the dot of truncation_0.5 is no ending."""
+    path = Path(output)
+    return path if path.suffix[1:].isdigit() else path.with_suffix("")
+
+
 def _strip(
     gan: GAN, run: Path, view: View, captions: list[str], output: str | None, *, n: int | None, **options: Any
 ) -> Path:
@@ -133,7 +145,8 @@ def _strip(
         raise ConfigError(f'view={view} needs a caption; give caption="a flower with six yellow petals"')
     picture = drawn(gan, run, view, captions, n=n or (8 if view == "grid" else 3), **options)
     name = "caption" if view == "grid" else view
-    target = (Path(output) if output else _target(run, name, options["seed"])).with_suffix(".png")
+    stem = _stem(output) if output else _target(run, name, options["seed"])
+    target = stem.with_name(f"{stem.name}.png")
     media.publish(target, media.png(picture))
     return target
 

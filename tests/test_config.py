@@ -621,6 +621,39 @@ def test_a_mistake_ends_with_code_2_and_one_message(
         fails()
 
 
+@pytest.mark.parametrize(
+    ("stop", "code", "said"),
+    [
+        (NotADirectoryError(20, "Not a directory", "a/b.png"), 2, "error: a/b.png: Not a directory\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_what_the_file_system_refuses_and_ctrl_c_end_without_a_trace(
+    stop: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def fails(*config: Any, n: int = 1) -> None:
+        raise stop
+
+    for start, argument in ((command(fails), "n=3"), (lambda: application(fails), "seed=3")):
+        monkeypatch.setattr(sys, "argv", ["fails", argument])
+        with pytest.raises(SystemExit) as end:
+            start()
+        assert end.value.code == code and capsys.readouterr().err == said
+        monkeypatch.setattr(sys, "argv", ["fails", "debug=true"])
+        with pytest.raises(type(stop)):
+            start()
+
+
+def test_an_error_that_names_no_file_keeps_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    @command
+    def fails(*, n: int = 1) -> None:
+        raise OSError("no file is meant")
+
+    monkeypatch.setattr(sys, "argv", ["fails"])
+    with pytest.raises(OSError, match="no file is meant"):
+        fails()
+
+
 def test_a_commands_help_names_each_argument_with_type_and_default(
     monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

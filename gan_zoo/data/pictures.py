@@ -150,6 +150,9 @@ def read_ids(path: Path, max_pixels: int = 64_000_000) -> npt.NDArray[np.uint16]
     def decode() -> Image.Image:
         if not path.is_file() or path.stat().st_size == 0:
             raise data_error(path, "is not a regular file or is empty")
+        with path.open("rb") as file:
+            if file.read(3) == b"\xff\xd8\xff":
+                raise data_error(path, "is a JPEG, which changes numbers; a map of ids is a PNG")
         with Image.open(path, formats=("PNG", "TIFF", "BMP", "GIF", "PPM")) as image:
             _check_pixels(image.width * image.height, max_pixels, path)
             image.load()

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from gan_zoo.media.letters import font
 from gan_zoo.media.pictures import Picture, as_bytes, grid
 from gan_zoo.schema import ConfigError
 
@@ -45,17 +46,18 @@ def caption_sheet(
     across = min(columns or 2, len(samples))
     rows, head = math.ceil(len(samples) / across), SIZE + 2 * GAP
     sheet = Image.new("RGB", (across * wide + GAP, head + rows * (side + GAP)), PAPER)
-    write, font = ImageDraw.Draw(sheet), ImageFont.load_default(SIZE)
+    write = ImageDraw.Draw(sheet)
     for column in range(across):
         for order, title in enumerate(("generated", "real")[: len(shown)] if real is not None else ()):
-            write.text((GAP + column * wide + order * (side + GAP), GAP), title, PALE, font)
+            write.text((GAP + column * wide + order * (side + GAP), GAP), title, PALE, font(SIZE, title))
     for number, caption in enumerate(captions[: len(samples)]):
         row, column = divmod(number, across)
         left, top = GAP + column * wide, head + row * (side + GAP)
         for order, pictures in enumerate(shown):
             sheet.paste(Image.fromarray(pictures[number]), (left + order * (side + GAP), top))
-        lines = _wrapped(caption, font, side // (SIZE + 4))
-        write.multiline_text((left + len(shown) * (side + GAP), top), lines, INK, font, spacing=4)
+        letters = font(SIZE, caption)
+        lines = _wrapped(caption, letters, side // (SIZE + 4))
+        write.multiline_text((left + len(shown) * (side + GAP), top), lines, INK, letters, spacing=4)
     return np.asarray(sheet).copy()
 
 
@@ -66,12 +68,12 @@ def _enlarged(pictures: Tensor) -> Picture:
     return frames.repeat(times, 1).repeat(times, 2).repeat(3 // frames.shape[3], 3)
 
 
-def _wrapped(caption: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, most: int) -> str:
+def _wrapped(caption: str, letters: ImageFont.FreeTypeFont | ImageFont.ImageFont, most: int) -> str:
     """The caption in at most `most` lines of TEXT pixels; what is left out is shown by three dots."""
     lines = [""]
     for word in caption.split():
         longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) <= TEXT or not lines[-1]:
+        if letters.getlength(longer) <= TEXT or not lines[-1]:
             lines[-1] = longer
         else:
             lines.append(word)

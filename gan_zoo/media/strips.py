@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
+from gan_zoo.media.letters import font
 from gan_zoo.media.pictures import Picture, as_bytes
 from gan_zoo.schema import ConfigError
 
@@ -54,11 +55,7 @@ def _band(texts: list[list[str]]) -> int:
 
 def _write(pen: ImageDraw.ImageDraw, place: tuple[int, int], lines: Sequence[str]) -> None:
     for number, line in enumerate(lines):
-        pen.text((place[0], place[1] + LINE * number), line, INK, _font())
-
-
-def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    return ImageFont.load_default(11)
+        pen.text((place[0], place[1] + LINE * number), line, INK, font(11, line))
 
 
 def _wrapped(text: str, width: int) -> list[str]:

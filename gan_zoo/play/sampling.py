@@ -28,10 +28,12 @@ def asked(
         batch["latent"] = law.fixed(n, seed) if latent is None else latent
     if condition is None and classes:
         condition = torch.arange(n) % classes
+    if condition is not None and not classes:
+        raise ConfigError(f"condition={condition} came, but this model is given no class; leave it out")
     if condition is not None:
         chosen = torch.as_tensor(condition)
         batch["condition"] = chosen.expand(n) if chosen.dim() == 0 else chosen
-        if classes and not bool(((batch["condition"] >= 0) & (batch["condition"] < classes)).all()):
+        if not bool(((batch["condition"] >= 0) & (batch["condition"] < classes)).all()):
             raise ConfigError(f"condition must be classes 0 ... {classes - 1}, got {condition}")
     for key, value in batch.items():
         if len(value) != n:

@@ -265,6 +265,9 @@ def test_ids_are_taken_as_they_stand(tmp_path: Path) -> None:
     assert read_ids(tmp_path / "palette.png").tolist() == numbers.tolist()
     Image.fromarray(np.array([[26001, 7]], np.uint16)).save(tmp_path / "wide.png")
     assert read_ids(tmp_path / "wide.png").tolist() == [[26001, 7]]
+    image.convert("L").save(tmp_path / "lossy.jpg")
+    with pytest.raises(DataError, match=r"is a JPEG, which changes numbers; a map of ids is a PNG"):
+        read_ids(tmp_path / "lossy.jpg")
 
 
 # ---------------------------------------------------------------- made from single pictures

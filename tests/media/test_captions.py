@@ -69,3 +69,11 @@ def test_captions_are_decoded_by_the_data():
     inputs = {"tokens": torch.tensor([[3], [5]])}
     assert (told(data, inputs) or {})["captions"] == ["caption 3", "caption 5"]
     assert told(data, None) is None
+
+
+def test_letters_that_are_not_ascii_are_drawn_and_differ() -> None:
+    sheets = [
+        caption_sheet(RED.expand(1, 3, 8, 8), [text]) for text in ("grün", "grön", "gr\u0431n", "gr\u0431n")
+    ]
+    assert not np.array_equal(sheets[0], sheets[1]) and not np.array_equal(sheets[1], sheets[2])
+    assert np.array_equal(sheets[2], sheets[3])

@@ -74,6 +74,7 @@ def test_held_out_captions_stand_beside_what_was_drawn_and_what_they_describe(ru
     [
         ({"view": "interpolation"}, ConfigError, 'also needs tokens; give caption="..."'),
         ({"view": "video"}, ConfigError, 'also needs tokens; give caption="..."'),
+        ({"view": "nearest", "caption": A}, ConfigError, "view=nearest draws no captions"),
         ({"view": "captions", "caption": A}, ConfigError, "give caption=... and other=..."),
         ({"view": "caption_arithmetic"}, ConfigError, "needs a caption"),
         ({"view": "style", "caption": A}, ConfigError, "give style=PICTURE.png"),
