@@ -142,11 +142,13 @@ class GAN(Players, metaclass=_Assembled):
     def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
         """What G minimises: named, unweighted scalars; `fake` carries the graph back to G."""
         matching = "feature_matching" in self.weights["generator"]
+        real_says: Judgement | None = None
         if self._in_company:
             real_says, fake_says = self._concatenated(batch, fake)
         else:
             fake_says = self.score(fake, batch)
-            real_says = self.score(batch["real"], batch) if self.loss.needs_real or matching else None
+            if self.loss.needs_real or matching:
+                real_says = self.score(batch["real"], batch)
         terms = self.loss.generator(fake_says.logits, real_says.logits if real_says else None)
         if matching:
             terms["feature_matching"] = feature_matching(
