@@ -48,7 +48,8 @@ def profile(
 
     from gan_zoo import config as configs
     from gan_zoo import loading
-    from gan_zoo.run import data_module, resolved
+    from gan_zoo.devices import resolved
+    from gan_zoo.run import data_module
 
     config = resolved(configs.validate(configs.compose(overrides)))
     torch.set_num_threads(config["trainer"]["threads"])

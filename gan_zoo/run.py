@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import re
 import secrets
 import shutil
 import sys
@@ -23,7 +22,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
-from gan_zoo import checkpoint, classes, loading, plain_yaml
+from gan_zoo import checkpoint, classes, devices, loading, loggers, plain_yaml
 from gan_zoo import config as configs
 from gan_zoo.callbacks.checkpoints import Checkpoints
 from gan_zoo.callbacks.clock import Clock, Signals
@@ -38,8 +37,6 @@ from gan_zoo.gan import GAN, NonFinite
 from gan_zoo.schema import CheckpointError, ConfigError, DataError
 from gan_zoo.strategy import GradientAverage
 
-LEAST_PROCESSES = 16  # on a CPU of fewer cores too, for trying out how many would play together
-WANDB_PATIENCE = 15.0  # seconds that W&B's server may take to answer at the beginning
 DIRECTORY_VARIABLE = "GAN_ZOO_OUTPUT_DIR"  # how the processes of one run agree on its directory
 
 
@@ -89,63 +86,6 @@ def owned(directory: Path) -> Iterator[None]:
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
-
-
-def resolved(config: dict[str, Any]) -> dict[str, Any]:
-    """With the values that `auto` and null stand for on this machine, so that a resumed run keeps them."""
-    trainer = dict(config["trainer"])
-    trainer["accelerator"] = _accelerator(trainer["accelerator"])
-    if trainer["precision"] == "auto":
-        trainer["precision"] = "bf16-mixed" if _native_bf16(trainer["accelerator"]) else "32-true"
-    trainer["threads"] = trainer["threads"] or max(1, (os.cpu_count() or 1) // trainer["devices"])
-    return {**config, "trainer": trainer}
-
-
-def _accelerator(wanted: str) -> str:
-    there = {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
-        return next(name for name, found in there.items() if found)
-    if not there[wanted]:
-        raise ConfigError(
-            f"trainer.accelerator={wanted} came, but torch finds none here; use trainer.accelerator=cpu"
-        )
-    return wanted
-
-
-def _native_bf16(accelerator: str) -> bool:
-    """Whether the hardware multiplies bfloat16 by itself: GPUs since Ampere, CPUs with AMX."""
-    if accelerator == "gpu":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return accelerator == "cpu" and _has_amx()
-
-
-def _has_amx() -> bool:
-    """torch has no public question for it; other CPUs take bfloat16 too, and are slower with it than with float32."""
-    ask = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(ask and ask())
-
-
-def check_devices(config: dict[str, Any]) -> None:
-    """Devices that are not there are refused, never replaced by processes on the CPU."""
-    trainer = config["trainer"]
-    accelerator, devices = _accelerator(trainer["accelerator"]), trainer["devices"]
-    if accelerator == "gpu" and devices > torch.cuda.device_count():
-        raise ConfigError(
-            f"trainer.devices={devices} came, there are {torch.cuda.device_count()} GPUs; use at most that many"
-        )
-    most = max(LEAST_PROCESSES, os.cpu_count() or 1)
-    if accelerator == "cpu" and devices > most:
-        raise ConfigError(
-            f"trainer.devices={devices} came, at most {most} processes run on this CPU, which has {os.cpu_count()} cores: each is "
-            f"a copy of the whole run and more of them only wait for one another; use trainer.devices={os.cpu_count()} or fewer"
-        )
-    if accelerator == "cpu" and devices > 1 and trainer["accelerator"] != "cpu":
-        raise ConfigError(
-            f"trainer.devices={devices} came, but there is no GPU here; for {devices} processes on the CPU say "
-            f"trainer.accelerator=cpu trainer.devices={devices}"
-        )
-    if accelerator == "mps" and devices > 1:
-        raise ConfigError(f"trainer.devices={devices} came, MPS has one device")
 
 
 def data_module(config: dict[str, Any], local: bool = True) -> DataModule:
@@ -200,67 +140,6 @@ def real_samples(
     return torch.cat([gan.prepare_batch(batch)["real"].float() for batch in batches])
 
 
-def _loggers(config: dict[str, Any], directory: Path) -> list[Logger]:
-    chosen = config["logger"]
-    found: list[Logger] = []
-    if chosen["tensorboard"]:
-        from lightning.pytorch.loggers import TensorBoardLogger
-
-        found.append(TensorBoardLogger(directory, name="tensorboard", version=""))
-    if chosen["wandb"] and chosen["wandb"]["mode"] != "disabled":
-        found.append(_wandb(chosen["wandb"], config, directory))
-    return found
-
-
-def _wandb(settings: dict[str, Any], config: dict[str, Any], directory: Path) -> Logger:
-    """The run keeps its id, so that the parts before and after a resume are one in W&B; offline where W&B cannot be had."""
-    import wandb
-    from lightning.pytorch.loggers import WandbLogger
-
-    name = directory / "wandb_id.txt"
-    if not name.exists() and rank() == 0:
-        name.write_text(secrets.token_hex(4))
-    identity = name.read_text().strip() if name.exists() else None
-    if identity is not None and not re.fullmatch(r"[\w-]{1,64}", identity):
-        raise CheckpointError(
-            f"{name}: {identity[:40]!r} is no id of a W&B run (letters, digits, _ and -, 64 at most); put the id there, "
-            f"or delete the file to begin a new W&B run"
-        )
-    options = {key: value for key, value in settings.items() if key not in ("mode", "name")}
-
-    def logger(**more: Any) -> WandbLogger:
-        return WandbLogger(  # not offline=True, which Lightning makes a variable of the whole process
-            save_dir=directory,
-            id=identity,
-            name=settings.get("name"),
-            config=config,
-            resume="allow",
-            **options,
-            **more,
-        )
-
-    if settings["mode"] == "offline" or rank() > 0:  # the others log nothing
-        return logger(mode="offline")
-    found = logger(settings=wandb.Settings(init_timeout=WANDB_PATIENCE))
-    try:
-        _ = found.experiment  # begins the run there: what stands in the way is known before the first step
-    except wandb.errors.Error as failure:
-        wandb.teardown()  # else the id counts as taken
-        _say(
-            f"W&B cannot be used ({str(failure).splitlines()[0]}), so this run is logged offline; "
-            f"upload it later by: wandb sync {directory / 'wandb'}/offline-run-*"
-        )
-        return logger(mode="offline")
-    return found
-
-
-def _end_wandb(code: int) -> None:
-    """Ends the run there: the next trial of a multirun would go on in it."""
-    import wandb
-
-    wandb.finish(exit_code=code)
-
-
 def _callbacks(
     config: dict[str, Any], directory: Path, resume: dict[str, Any] | None
 ) -> tuple[list[Callback], Signals]:
@@ -285,7 +164,7 @@ def _own(settings: dict[str, Any]) -> Callback:
     return classes.callback_class(arguments.pop("_target_"), local=True)(**arguments)
 
 
-def _trainer(config: dict[str, Any], callbacks: list[Callback], loggers: list[Logger]) -> Trainer:
+def _trainer(config: dict[str, Any], callbacks: list[Callback], told: list[Logger]) -> Trainer:
     wanted = config["trainer"]
     several = wanted["devices"] * wanted["nodes"] > 1
     strategy = GradientAverage(timeout=timedelta(seconds=wanted["timeout"])) if several else "auto"
@@ -300,7 +179,7 @@ def _trainer(config: dict[str, Any], callbacks: list[Callback], loggers: list[Lo
         benchmark=wanted["accelerator"] == "gpu" and not wanted["deterministic"],
         max_epochs=-1,
         use_distributed_sampler=False,
-        logger=loggers,
+        logger=told,
         callbacks=callbacks,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -310,8 +189,8 @@ def _trainer(config: dict[str, Any], callbacks: list[Callback], loggers: list[Lo
 
 def train(config: dict[str, Any]) -> int:
     """Trains as the (composed, validated) config says; returns the exit code: 0, 3 for numbers that are not finite, 130, 143."""
-    config = resolved(config)
-    check_devices(config)
+    config = devices.resolved(config)
+    devices.refuse_absent(config)
     torch.set_num_threads(config["trainer"]["threads"])
     directory = Path(config["resume"]) if config["resume"] else new_directory(config)
     with owned(directory) if rank() == 0 else nullcontext():
@@ -340,7 +219,7 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
             f"already finished: {gan.samples_seen} samples seen of max_samples={config['max_samples']}; a larger max_samples trains on"
         )
         return 0
-    trainer = _trainer(config, callbacks, _loggers(config, directory))
+    trainer = _trainer(config, callbacks, loggers.chosen(config, directory, rank()))
     _say(
         f"{directory}: {config['model'].get('name')} on {config['data']['name']}, {trainer.world_size} process(es) on "
         f"{config['trainer']['accelerator']}, {config['trainer']['precision']}, {config['trainer']['threads']} threads"
@@ -360,8 +239,7 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
         else:
             _report_absence(callbacks[0], config["trainer"]["timeout"], directory)
     finally:
-        if config["logger"]["wandb"]:
-            _end_wandb(code)
+        loggers.end(config, code)
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
     if code == 0 and rank() == 0:

@@ -12,12 +12,13 @@ def run(config: dict[str, Any]) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from gan_zoo import launch, resuming
-    from gan_zoo.run import check_devices, train
+    from gan_zoo.devices import refuse_absent
+    from gan_zoo.run import train
 
     overrides = list(HydraConfig.get().overrides.task)
     if config["resume"]:
         config = resuming.continued(config, overrides)
-    check_devices(config)
+    refuse_absent(config)
     several = config["trainer"]["devices"] * config["trainer"]["nodes"] > 1
     code = launch.launch(config, overrides) if several and not launch.is_child() else train(config)
     if code:

@@ -35,6 +35,7 @@ from gan_zoo import (
 from gan_zoo.command import parse_arguments
 from gan_zoo.config import compose, validate
 from gan_zoo.data.pictures import Reading
+from gan_zoo.devices import refuse_absent
 
 from .data.test_caption_files import BAD_OXFORD, write_oxford
 from .data.test_images import BAD_MNIST, write_mnist
@@ -87,7 +88,7 @@ def train(*overrides: str) -> Callable[[Path, Path], Any]:
     def make(folder: Path, good: Path) -> Any:
         texts = [text.replace("FOLDER", str(folder)).replace("RUN", str(good)) for text in overrides]
         config = validate(compose(texts))
-        run.check_devices(config)
+        refuse_absent(config)
         return loading.build(config), run.data_module(config)
 
     return make
@@ -115,7 +116,7 @@ def devices(gpus: int, *overrides: str, parts: tuple[str, ...] = ()) -> Case:
             patch.setattr(torch.cuda, "device_count", lambda: gpus)
             patch.setattr(torch.backends.mps, "is_available", lambda: False)
             patch.setattr(run.os, "cpu_count", lambda: 2)
-            run.check_devices(validate(compose(overrides)))
+            refuse_absent(validate(compose(overrides)))
 
     where = f"with {gpus} GPUs" if gpus else "without a GPU"
     return Case("Settings that do not go together", f"`{' '.join(overrides)}` {where}", make, parts)

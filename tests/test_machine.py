@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from gan_zoo import profile, run
+from gan_zoo import devices, profile, run
 from gan_zoo.config import compose, validate
 from gan_zoo.regularizers import _std_over_ranks
 from gan_zoo.schema import ConfigError
@@ -27,7 +27,7 @@ def machine(patch: pytest.MonkeyPatch, *, gpu: bool = False, bf16: bool = False,
 
 
 def resolved(*overrides: str) -> dict[str, Any]:
-    return run.resolved(validate(compose(overrides)))["trainer"]
+    return devices.resolved(validate(compose(overrides)))["trainer"]
 
 
 @pytest.mark.parametrize(
@@ -49,26 +49,26 @@ def test_auto_takes_bf16_where_the_hardware_multiplies_it(
 
 def test_a_torch_that_cannot_say_has_no_amx(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch)
-    monkeypatch.setattr(run.torch, "cpu", SimpleNamespace())
+    monkeypatch.setattr(devices.torch, "cpu", SimpleNamespace())
     assert resolved()["precision"] == "32-true"
 
 
 def test_a_resolved_config_stays_what_it_is_on_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, amx=True)
-    config = run.resolved(validate(compose([])))
+    config = devices.resolved(validate(compose([])))
     machine(monkeypatch, amx=False)
-    assert run.resolved(config) == config
+    assert devices.resolved(config) == config
 
 
 def test_more_processes_than_a_cpu_can_play_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch)
-    monkeypatch.setattr(run.os, "cpu_count", lambda: 64)
-    for devices in (64, 2):
-        run.check_devices(
-            validate(compose(["trainer.accelerator=cpu", f"trainer.devices={devices}", "data.batch_size=64"]))
+    monkeypatch.setattr(devices.os, "cpu_count", lambda: 64)
+    for number in (64, 2):
+        devices.refuse_absent(
+            validate(compose(["trainer.accelerator=cpu", f"trainer.devices={number}", "data.batch_size=64"]))
         )
     with pytest.raises(ConfigError, match=r"trainer.devices=128 came, at most 64 processes .* 64 cores"):
-        run.check_devices(
+        devices.refuse_absent(
             validate(compose(["trainer.accelerator=cpu", "trainer.devices=128", "data.batch_size=128"]))
         )
 
@@ -108,7 +108,7 @@ def test_the_lock_of_a_run_is_not_touched_while_it_is_held(tmp_path: Path) -> No
 def test_one_process_of_several_describes_a_run_that_is_not_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = run.resolved(validate(compose(["model=vanilla", "data=ring", "max_samples=0"])))
+    config = devices.resolved(validate(compose(["model=vanilla", "data=ring", "max_samples=0"])))
     for number in ("1", "0"):
         monkeypatch.setenv("RANK", number)
         assert run._train_in(tmp_path, config) == 0

@@ -486,7 +486,7 @@ def test_these_files_would_run_code_elsewhere(tmp_path: Path) -> None:
 
 
 def test_an_id_that_wandb_could_not_have_given_is_refused(tmp_path: Path) -> None:
-    from gan_zoo.run import _wandb
+    from gan_zoo.loggers import wandb_run
 
     (tmp_path / "wandb_id.txt").write_text("../../elsewhere")
-    refused(lambda: _wandb({"mode": "offline"}, {}, tmp_path), "is no id of a W&B run")
+    refused(lambda: wandb_run({"mode": "offline"}, {}, tmp_path), "is no id of a W&B run")

@@ -316,13 +316,13 @@ def test_where_wandb_cannot_be_had_the_run_is_logged_offline(
     capsys: pytest.CaptureFixture[str],
     fresh_wandb: None,
 ) -> None:
-    from gan_zoo import run
+    from gan_zoo import loggers, run
     from gan_zoo.config import compose, validate
 
     for name, value in {"MODE": "online", "BASE_URL": "http://127.0.0.1:9", "API_KEY": key}.items():
         monkeypatch.setenv(f"WANDB_{name}", value)
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
-    monkeypatch.setattr(run, "WANDB_PATIENCE", 1.0)
+    monkeypatch.setattr(loggers, "WANDB_PATIENCE", 1.0)
     choices = [text for text in SMALL if text != "logger=csv"]
     settings = [*choices, "logger=wandb", "max_samples=640", f"output_dir={tmp_path / 'run'}"]
     assert run.train(validate(compose(settings))) == 0

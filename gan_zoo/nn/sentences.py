@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,15 +9,9 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_zoo.schema import ConfigError
+from gan_zoo.schema import ByName, ConfigError
 
 SHORTEST = 66  # characters that leave the char-CNN-RNN one recurrent step; the authors' 201 leave 8
-
-
-class ByName(dict[str, Callable[..., nn.Module]]):
-    """Networks by name; hashed by identity, since types in annotations must be hashable."""
-
-    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 class WordEncoder(nn.Module):
