@@ -29,7 +29,7 @@ def main(*, run: str, output: str | None = None) -> Path:
 def _summary(run: Path) -> dict[str, Any]:
     """The numbers of summary.json, which may be a stranger's: {figures: {name: number}, parameters: {player: number}}."""
     try:
-        found = json.loads((run / "summary.json").read_text())
+        found = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     groups = {key: found.get(key) if isinstance(found, dict) else None for key in ("figures", "parameters")}

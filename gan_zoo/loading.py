@@ -310,8 +310,8 @@ def export(gan: GAN, folder: Path, description: dict[str, Any], card: str) -> No
     }
     save_file(tensors, folder / WEIGHTS)
     settings = {"format": checkpoint.FORMAT, **description, "counters": gan.get_extra_state()}
-    (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
-    (folder / CARD).write_text(card)
+    (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(card, encoding="utf-8")
 
 
 def initialise_from(gan: GAN, path: str | Path) -> tuple[list[str], list[str]]:

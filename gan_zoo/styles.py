@@ -78,7 +78,9 @@ def of_run(gan: GAN, run: Path, k: int, items: int) -> Tensor:
                 return file.get_tensor("centres")
     features, classes = gathered(gan, data_of(run), items)
     centres = clusters(features, classes, len(encoder_of(gan).filled), k)
-    save_file({"centres": centres}, path, mark)
+    unfinished = path.with_suffix(".part")
+    save_file({"centres": centres}, unfinished, mark)
+    unfinished.replace(path)
     return centres
 
 

@@ -95,7 +95,7 @@ def _going_on(config: dict[str, Any], directory: Path, trial: Trial) -> dict[str
     from gan_zoo import checkpoint
 
     mark = trial.directory / "training.txt"
-    same = mark.is_file() and mark.read_text().strip() == trial.training
+    same = mark.is_file() and mark.read_text(encoding="utf-8").strip() == trial.training
     (trial.directory / RESULT).unlink(missing_ok=True)
     try:
         if same and (directory / "config.yaml").is_file():
@@ -104,7 +104,7 @@ def _going_on(config: dict[str, Any], directory: Path, trial: Trial) -> dict[str
     except CheckpointError:
         pass  # interrupted before the first checkpoint
     shutil.rmtree(directory, ignore_errors=True)
-    mark.write_text(trial.training + "\n")
+    mark.write_text(trial.training + "\n", encoding="utf-8")
     return config
 
 

@@ -88,7 +88,7 @@ class Evaluation(Watcher):
                 checkpoints.note_figure(trainer, gan, value)
 
     def figures(self, trainer: Trainer, gan: GAN) -> dict[str, float]:
-        """All figures of this moment by name, the same on every rank."""
+        """All figures of this moment by name; of several ranks the first one's count, whose running statistics are sampled with."""
         with undisturbed(gan):
             subject = self._subject(trainer, gan)
             return {

@@ -167,7 +167,7 @@ class Recorder(Watcher):
             _, rows = media.read_table(self.path)
             self._replace([*(rows[:-1] if repeated else rows), row])
         else:
-            with open(self.path, "a", newline="") as file:
+            with open(self.path, "a", newline="", encoding="utf-8") as file:
                 file.write(_lines(self._columns, [row]))
         self._last = row
 

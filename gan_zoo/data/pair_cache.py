@@ -117,7 +117,7 @@ def _opened(folder: Path, resolution: int) -> MappedPairs | None:
     if not folder.is_dir():
         return None
     try:
-        keys = json.loads((folder / "keys.json").read_text())
+        keys = json.loads((folder / "keys.json").read_text(encoding="utf-8"))
         return MappedPairs(folder, keys, resolution)
     except (OSError, ValueError, IndexError) as error:
         log.warning("%s: the cache is damaged (%s) and is made again", folder, error)
@@ -170,7 +170,7 @@ def _write(items: Sequence[Item], read: Callable[[Item], Arrays], folder: Path) 
                     files[key] = (folder / f"{key}.npy").open("wb")
                     write_header(files[key], (len(items), *array.shape), array.dtype)
                 files[key].write(np.ascontiguousarray(array).data)
-        (folder / "keys.json").write_text(json.dumps(list(files)))
+        (folder / "keys.json").write_text(json.dumps(list(files)), encoding="utf-8")
         for file in files.values():
             file.flush()
             os.fsync(file.fileno())

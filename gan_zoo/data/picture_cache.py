@@ -132,7 +132,7 @@ def _open_cache(folder: Path, resolution: int) -> tuple[MappedPictures, dict[int
     if not folder.is_dir():
         return None
     try:
-        reasons = json.loads((folder / "bad.json").read_text())
+        reasons = json.loads((folder / "bad.json").read_text(encoding="utf-8"))
         bad = {int(number): str(reason) for number, reason in reasons.items()}
         for level in folder.glob("*.npy"):  # refuses a file that is shorter than its header says
             np.load(level, mmap_mode="r", allow_pickle=False)
@@ -163,7 +163,7 @@ def _make_cache(
     try:
         bad = _write(listing, reading, unfinished)
         _judge(listing, bad, on_error)
-        (unfinished / "bad.json").write_text(json.dumps(bad))
+        (unfinished / "bad.json").write_text(json.dumps(bad), encoding="utf-8")
         if (other := _open_cache(folder, reading.resolution)) is not None:  # another process was first
             return other
         shutil.rmtree(folder, ignore_errors=True)

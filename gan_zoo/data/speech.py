@@ -340,7 +340,7 @@ def read_conditions(path: Path) -> dict[str, tuple[str, float]]:
         log.warning("%s: there is no such file, so there will be no tables by noise and SNR", path)
         return {}
     found = {}
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         words = line.split()
         try:
             if words:

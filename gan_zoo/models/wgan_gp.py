@@ -18,6 +18,7 @@ from gan_zoo.nn.minibatch import MinibatchName
 from gan_zoo.nn.noise import vector_size
 from gan_zoo.nn.norms import CriticNormName, NormName, normalisation, resolve
 from gan_zoo.nn.per_layer import outputs_of
+from gan_zoo.nn.resampling import SMALLEST
 from gan_zoo.nn.residual import Resampling, ResidualBlock
 from gan_zoo.schema import Arguments, ConfigError
 
@@ -131,9 +132,9 @@ def _activation(name: ActivationName, slope: float) -> partial[nn.Module]:
 def _doublings(resolution: int) -> int:
     """How often the smallest map, of a side up to 7, is doubled."""
     side, count = resolution, 0
-    while side > 7 and side % 2 == 0:
+    while side > SMALLEST and side % 2 == 0:
         side, count = side // 2, count + 1
-    if side > 7 or count == 0:
+    if side > SMALLEST or count == 0:
         raise ConfigError(
             f"wgan_gp takes sides s * 2^k with s from 4 to 7 (8, 16, 28, 32, 48, 64, ...), got {resolution}; "
             "set data.resolution"

@@ -139,7 +139,7 @@ class Players(LightningModule):
         """What was observed of the last step, averaged over ranks."""
         names = sorted(self.observations)
         values = [self.observations[name].float().reshape(()) for name in names]
-        together = torch.stack(values) if names else torch.zeros(0)
+        together = torch.stack(values) if names else torch.zeros(0, device=self.device)
         average_([together])
         return dict(zip(names, together.tolist(), strict=True))
 
