@@ -22,6 +22,7 @@ GREY, COLOUR, FACES = (
     "data=stacked_digits",
     "data=avatars data.resolution=64",
 )
+SIDE = 220  # of a picture on the sheet, in pixels
 FEW = " data.batch_size=16"
 SPEECH, LINES = "data=speech data.batch_size=4", "data=python_manual ~data.most"
 # A growing preset goes through all its sizes within the 300 steps, not its tens of thousands of samples a size.
@@ -124,10 +125,10 @@ def drawn(samples: Path) -> Image.Image | None:
     """The last of a run's samples: its picture, or its first lines."""
     pictures, texts = sorted(samples.glob("0*.png")), sorted(samples.glob("0*.txt"))
     if pictures:
-        return Image.open(pictures[-1]).convert("RGB").resize((296, 296), Image.Resampling.BOX)
+        return Image.open(pictures[-1]).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
     if not texts:
         return None
-    page = Image.new("RGB", (296, 296), "white")
+    page = Image.new("RGB", (SIDE, SIDE), "white")
     ImageDraw.Draw(page).text((2, 2), "\n".join(texts[-1].read_text().splitlines()[:20]), fill="black")
     return page
 
@@ -135,13 +136,13 @@ def drawn(samples: Path) -> Image.Image | None:
 def sheet(folder: Path) -> None:
     """What each preset drew last, named, five in a row."""
     made = {preset: page for preset in TWINS if (page := drawn(folder / preset / "samples"))}
-    whole = Image.new("RGB", (5 * 300, -(-len(made) // 5) * 322), "white")
+    whole = Image.new("RGB", (5 * (SIDE + 4), -(-len(made) // 5) * (SIDE + 26)), "white")
     for index, (preset, page) in enumerate(made.items()):
-        left, top = index % 5 * 300, index // 5 * 322
+        left, top = index % 5 * (SIDE + 4), index // 5 * (SIDE + 26)
         ImageDraw.Draw(whole).text((left + 6, top + 6), preset, fill="black")
         whole.paste(page, (left + 2, top + 24))
     if made:
-        whole.quantize(128).save(folder / "sheet.png", optimize=True)
+        whole.quantize(64).save(folder / "sheet.png", optimize=True)
 
 
 def main(arguments: list[str]) -> None:
