@@ -30,6 +30,7 @@ FREE = (
     "trainer.nodes",
     "trainer.timeout",
 )
+MOST_SHOWN = 8  # of the changes that are refused; another model is another fifty values
 _MISSING = object()
 
 
@@ -52,6 +53,8 @@ def continued(composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
         raise ConfigError(f"{directory / 'config.yaml'}, with this command line: {failure}") from None
     changes = _differences(saved, config)
     refused = [change for key, change in changes.items() if not key.startswith(FREE)]
+    if len(refused) > MOST_SHOWN:
+        refused[MOST_SHOWN:] = [f"and {len(refused) - MOST_SHOWN} more"]
     if refused:
         raise ConfigError(
             f"{directory} cannot go on with other rules than it was played by: {'; '.join(refused)}. "

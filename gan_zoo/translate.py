@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import NonNegativeInt, PositiveInt
 
 from gan_zoo.command import command
+from gan_zoo.schema import DataError
+
+NAMED_AT_MOST = 10  # files that could not be read
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,16 +69,30 @@ def main(
         raise ConfigError(f"overlap={overlap} must be smaller than tile={tile}")
     jobs = _jobs(Path(input), Path(output), Path(instances) if instances else None)
     centres = of_run(gan, Path(run), styles, style_items) if styles else None
-    written = []
+    written, unread = [], []
     for job in _with_progress(jobs):
-        inputs = _read(gan, job, max_pixels)
+        try:
+            inputs = _read(gan, job, max_pixels)
+        except DataError as failure:  # one of a thousand files keeps none of the others back
+            if len(jobs) == 1:
+                raise
+            unread.append(failure)
+            continue
         made = translated(
             gan, inputs, tile=tile, overlap=overlap, seed=seed, style=_style(centres, inputs, style)
         )
         written.append(_write(made, job.target))
         if compare:
             _compare(made, inputs, job.target.with_suffix(".compare.png"))
+    if unread:
+        raise DataError(input, _said(unread, len(jobs)))
     return written
+
+
+def _said(unread: list[DataError], total: int) -> str:
+    more = [f"... and {len(unread) - NAMED_AT_MOST} more"] if len(unread) > NAMED_AT_MOST else []
+    named = [*map(str, unread[:NAMED_AT_MOST]), *more]
+    return "\n  ".join([f"{len(unread)} of {total} files could not be read; the others are made:", *named])
 
 
 class Job(NamedTuple):
@@ -252,7 +269,8 @@ def _with_progress(jobs: list[Job]) -> Iterator[Job]:
     for number, job in enumerate(jobs, 1):
         started = time.monotonic()
         yield job
-        print(f"{number:5d}/{len(jobs)}  {job.target}  {time.monotonic() - started:.1f} s", flush=True)
+        if job.target.is_file():
+            print(f"{number:5d}/{len(jobs)}  {job.target}  {time.monotonic() - started:.1f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -490,3 +491,13 @@ def test_an_id_that_wandb_could_not_have_given_is_refused(tmp_path: Path) -> Non
 
     (tmp_path / "wandb_id.txt").write_text("../../elsewhere")
     refused(lambda: wandb_run({"mode": "offline"}, {}, tmp_path), "is no id of a W&B run")
+
+
+def test_of_many_changes_some_are_named_and_the_others_counted(made: Path) -> None:
+    from gan_zoo import resuming
+
+    texts = [f"resume={made}", "model=pggan", "data=avatars"]
+    with pytest.raises(ConfigError) as refusal:
+        resuming.continued(compose(texts), texts)
+    said = str(refusal.value)
+    assert re.search(r"; and \d\d more\. Start a new run", said) and said.count(" -> ") == resuming.MOST_SHOWN

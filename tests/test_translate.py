@@ -186,6 +186,20 @@ def test_files_that_cannot_be_used_are_named_before_or_when_they_are_read(
         main(run=run, input=str(tmp_path / "twins" / "x.png"), output=out, tile=8, overlap=8)
 
 
+def test_a_file_that_cannot_be_read_keeps_none_of_the_others_back(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "c.png"):
+        ids(tmp_path / "in" / name, 8, 8)
+    (tmp_path / "in" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing more")
+    with pytest.raises(
+        DataError, match=r"(?s)1 of 3 files could not be read; the others are made:.*b\.png: cannot"
+    ):
+        main(run=str(runs["pix2pix"]), input=str(tmp_path / "in"), output=str(tmp_path / "out"))
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
+    assert "b.png" not in capsys.readouterr().out
+
+
 def test_a_run_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     options = ["model=vanilla", "max_samples=0", "trainer.threads=1", f"output_dir={tmp_path / 'run'}"]
     assert train(validate(compose(options))) == 0
