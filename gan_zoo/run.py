@@ -207,7 +207,8 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
     data.timeout = config["trainer"]["timeout"]
     if rank() == 0:
         _check_space(directory, gan)
-        plain_yaml.save(config, directory / "config.yaml")
+        if not resume or gan.samples_seen < config["max_samples"]:  # else the run's own target would be lost
+            plain_yaml.save(config, directory / "config.yaml")
     callbacks, signals = _callbacks(config, directory, resume)
     if config["max_samples"] == 0:
         if rank() == 0:

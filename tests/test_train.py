@@ -178,6 +178,13 @@ def test_what_would_make_a_continuation_meaningless_is_refused(whole: Path) -> N
     said = train(f"resume={whole}", "model.n_critic=3", "data.batch_size=128", code=2)
     assert "model.n_critic: 1 -> 3" in said and "data.batch_size" in said and f"init_from={whole}" in said
     assert "already finished" in train(f"resume={whole}")
+
+
+def test_a_finished_run_keeps_its_target(whole: Path) -> None:
+    before = (whole / "config.yaml").read_text()
+    for fewer in ("64", "0"):
+        train(f"resume={whole}", f"max_samples={fewer}")
+        assert (whole / "config.yaml").read_text() == before
     said = train(*SMALL, f"output_dir={whole}", code=2)
     assert f"resume={whole}" in said
 
