@@ -441,6 +441,7 @@ CASES: list[Case] = [
               parts=("one .h5 or .hdf5 file",)),
     arguments(sample.main, "run=RUN", "caption=a red flower", parts=("takes no captions", "model=text_to_image")),
     arguments(sample.main, "run=RUN", "view=captions", parts=("needs a caption",)),
+    arguments(sample.main, "run=RUN", "view=arithmetic", "plus=[[3000000000]]", parts=("latent number 3,000,000,000", "view=grid")),
     arguments(sample.main, parts=("run: nothing came",)),
     arguments(sample.main, "run=RUN", "n=0", parts=("n: 0 came, an integer >= 1",)),
     arguments(sample.main, "run=RUN", "n=many", parts=("n: 'many' came",)),

@@ -11,6 +11,8 @@ from gan_zoo.gan import GAN
 from gan_zoo.latent import Latent, spherical, straight
 from gan_zoo.schema import ConfigError
 
+MOST_LATENTS = 2**20  # of a seed
+
 
 def interpolation(
     gan: GAN, rows: int, seed: int, path: str = "spherical", steps: int = 9, condition: Any = None
@@ -33,7 +35,13 @@ def arithmetic(
         raise ConfigError(
             "arithmetic needs lists of latent numbers, such as plus=[[0,3,5],[7,8]] minus=[[1,2]]; look at view=grid for them"
         )
-    z = latent_of(gan).fixed(max(i for chosen in [*plus, *minus] for i in chosen) + 1, seed)
+    last = max(i for chosen in [*plus, *minus] for i in chosen)
+    if last >= MOST_LATENTS:
+        raise ConfigError(
+            f"latent number {last:,} came; a seed's latents are drawn from the first on, and {MOST_LATENTS:,} is where it ends; "
+            "take the numbers of pictures of view=grid"
+        )
+    z = latent_of(gan).fixed(last + 1, seed)
     means = torch.stack([z[chosen].mean(0) for chosen in [*plus, *minus]])
     signs = torch.tensor([1.0] * len(plus) + [-1.0] * len(minus)).view(-1, *[1] * (means.dim() - 1))
     latent = torch.cat([means, (signs * means).sum(0, keepdim=True)])
