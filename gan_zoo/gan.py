@@ -405,11 +405,14 @@ class GAN(Players, metaclass=_Assembled):
     def _after_discriminator(self, total: Tensor) -> None:
         self.regularizer.after_step(self.discriminator)
         self.critic_steps += 1
-        moments = cast(Tensor, self.discriminator_loss_moments)
-        first = self.iteration == 0
+        mean, variance = cast(Tensor, self.discriminator_loss_moments)  # over about the last 100 steps
         loss = total.detach().float()
-        new = torch.stack([loss, loss.square()])
-        moments.copy_(new) if first else moments.lerp_(new, 0.01)  # over about the last 100 steps
+        if self.iteration == 0:
+            mean.copy_(loss)
+            return
+        shift = loss - mean
+        mean.add_(shift, alpha=0.01)
+        variance.add_(shift.square(), alpha=0.01).mul_(0.99)
 
     def _after_generator(self, samples: int) -> None:
         fresh = self.critic_steps * samples  # real samples since G's last step
@@ -426,8 +429,7 @@ class GAN(Players, metaclass=_Assembled):
     def figures(self) -> dict[str, float]:
         """The last step's figures, averaged over ranks; the one place where the host waits for the device."""
         observed = self._observed()
-        mean, square = cast(Tensor, self.discriminator_loss_moments).tolist()
-        variance = {"discriminator/loss_variance": max(square - mean**2, 0.0)}
+        variance = {"discriminator/loss_variance": float(cast(Tensor, self.discriminator_loss_moments)[1])}
         return observed | variance | self._rates_now() | self.extra_figures()
 
     # ---- assembly and state -----------------------------------------------------------------------------------------

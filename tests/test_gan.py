@@ -86,6 +86,19 @@ def test_batch_norm_sees_gs_fakes_as_in_ds_turn(scored: str, company: bool) -> N
     assert abs(F.softplus(-other).mean().item() - F.softplus(-said).mean().item()) > 1e-3
 
 
+def test_the_variance_of_ds_loss_is_right_where_the_loss_is_large() -> None:
+    """Against weighted moments in double precision; float32 squares of such losses have lost their variance."""
+    gan = points()
+    losses = 3000 + 0.05 * torch.randn(300, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mean, square = losses[0], losses[0] ** 2
+    for gan.iteration, loss in enumerate(losses):
+        gan._after_discriminator(loss.float())
+        mean, square = torch.lerp(mean, loss, 0.01), torch.lerp(square, loss**2, 0.01)
+    expected = float(square - mean**2)
+    assert float(gan.discriminator_loss_moments[1]) == pytest.approx(expected, rel=0.02)
+    assert 0.001 < expected < 0.004
+
+
 def test_the_orders_differ_where_they_should() -> None:
     alternating, first, simultaneous = (
         play_and_read(update=order) for order in ("alternating", "generator_first", "simultaneous")
