@@ -22,6 +22,7 @@ FREE = (
     "logger",
     "callbacks",
     "data.root",
+    "data.embeddings",
     "data.workers",
     "data.cache",
     "data.download",
