@@ -364,7 +364,9 @@ def fakes_of(gan: GAN, data: DataModule, n: int, seed: int, asked: Tensor | None
     inputs = data.held_out_batch(n) if gan.conditioned_on else None
     chunk = _chunk(data, 256)
     fake = gan.sample(n, seed=seed, condition=asked, inputs=inputs, chunk=chunk)
-    return fake.clamp_(-1, 1) if isinstance(fake, Tensor) and fake.dim() == 4 else fake
+    if not isinstance(fake, Tensor) or fake.dim() != 4:
+        return fake
+    return fake.clamp_(-1, 1) if fake.is_contiguous() else fake.clamp(-1, 1)  # many pictures stand in a file
 
 
 def _chunk(data: DataModule, most: int) -> int:
