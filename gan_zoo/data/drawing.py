@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import reduce
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[
+    np.floating[Any]
+]  # float32; what becomes of it beside a float, versions of numpy type differently
 Shape = Callable[[Array, Array], Array]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 WHOLE: Box = (-1.0, -1.0, 1.0, 1.0)

@@ -232,6 +232,7 @@ class StreetPainter(StreetThings):
         if not u.size or not v.size:
             return
         camera = self.scene.camera
+        along: Array
         if facing:
             z = np.full_like(u, start)
             along = np.abs((u - self.centre) * start / self.focal + camera.x) - house.front
