@@ -100,6 +100,30 @@ def test_a_checkpoint_reloads_to_the_same_next_step(model: str, tmp_path: Path) 
     assert same(whole, parts)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "rhythm", [[], ["model.n_critic=2", "model.ema_half_life=100", "model.instance_noise=0.1"]]
+)
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("model", MODELS)
+def test_two_resumes_are_bitwise_in_every_way_of_training(
+    model: str, precision: str, workers: int, rhythm: list[str], tmp_path: Path
+) -> None:
+    """The product that the default suite has in pairs: its whole runs without workers, its parts with them."""
+    alone, shared = (composed(model, *rhythm, f"data.workers={count}") for count in (0, workers))
+    steps = steps_of(alone)
+    play(alone, tmp_path / "whole", steps + 3, precision=precision)
+    for stop in (steps - 1, steps + 1, steps + 3):
+        play(shared, tmp_path / "parts", stop, precision=precision)
+    whole, parts = (
+        checkpoint.read(checkpoint.newest_good(tmp_path / place)[0]) for place in ("whole", "parts")
+    )
+    for content in (whole, parts):
+        content.pop("config")  # tells the number of workers
+    assert same(whole, parts)
+
+
 def same(a: Any, b: Any) -> bool:
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
