@@ -90,9 +90,8 @@ def _watch(recorder: Any, steps: int, warm_up: int) -> Any:
                 self._started = time.perf_counter()
             elif pl_module.iteration == warm_up + steps:
                 _wait_for(pl_module.device)
-                self.seconds = (
-                    time.perf_counter() - self._started
-                )  # not what the recorder takes to gather itself
+                # not what the recorder takes to gather itself
+                self.seconds = time.perf_counter() - self._started
                 self.recorder.__exit__(None, None, None)
                 trainer.should_stop = True
 

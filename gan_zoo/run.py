@@ -62,9 +62,8 @@ def new_directory(config: dict[str, Any]) -> Path:
 @contextmanager
 def owned(directory: Path) -> Iterator[None]:
     """The directory exists, can be written to, and belongs to this process alone while the block runs."""
-    owner = (
-        directory / ".owner"
-    )  # beside the lock, which on Windows nobody may read or write while it is held
+    # beside the lock, which on Windows nobody may read or write while it is held
+    owner = directory / ".owner"
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = FileLock(directory / ".lock", timeout=0)

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[
-    np.floating[Any]
-]  # float32; what becomes of it beside a float, versions of numpy type differently
+# float32; what becomes of it beside a float, versions of numpy type differently
+Array = NDArray[np.floating[Any]]
 Shape = Callable[[Array, Array], Array]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 WHOLE: Box = (-1.0, -1.0, 1.0, 1.0)

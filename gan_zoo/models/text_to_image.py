@@ -20,6 +20,7 @@ from gan_zoo.nn.initialisation import initialise
 from gan_zoo.nn.noise import vector_size
 from gan_zoo.nn.norms import CriticNormName, NormName, normalisation, resolve
 from gan_zoo.nn.per_layer import without_identities
+from gan_zoo.play.refusals import mixes_samples
 from gan_zoo.regularizers import input_gradient
 from gan_zoo.schema import Arguments, ConfigError
 from gan_zoo.vocabulary import SYMBOL_BYTES, Vocabulary
@@ -279,10 +280,7 @@ class TextToImage(GAN):
         weights[rejected] *= 1 - self.mismatched
 
     def _refuse_norms_under_penalty(self) -> None:
-        batch_norms = [
-            m for m in self.discriminator.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)
-        ]
-        if self.penalised and batch_norms:
+        if self.penalised and any(map(mixes_samples, self.discriminator.modules())):
             raise ConfigError(
                 "weights.discriminator.matching_penalty takes the gradient of each sample's score, which batch norm mixes: "
                 "set model.discriminator.norm and text_norm to auto, none or layer"

@@ -12,9 +12,7 @@ from gan_zoo.schema import ConfigError
 def check_discriminator(discriminator: nn.Module, loss: Loss, regularizer: Regularizer) -> None:
     """Losses take logits; penalties on each sample's gradient want samples apart; Wasserstein critics want bounds."""
     layers = list(discriminator.modules())
-    if regularizer.per_sample and any(
-        mixes_samples(layer) or getattr(layer, "sees_batch", False) for layer in layers
-    ):
+    if regularizer.per_sample and any(map(mixes_samples, layers)):
         raise ConfigError(
             "a penalty on each sample's gradient cannot be right on a discriminator with batch norm, which mixes the "
             "samples (Gulrajani et al. 2017, sec. 4): set model.discriminator.norm to none, layer or instance, or regularizer=none"
@@ -45,6 +43,7 @@ def check_turns(
 
 
 def mixes_samples(layer: nn.Module) -> bool:
-    """Whether it is a batch norm, in which each sample of a batch counts for the others."""
+    """Whether each sample of a batch counts for the others there: a batch norm, or a layer that says so by `sees_batch`."""
     batch_norm, instance_norm = nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm
-    return isinstance(layer, batch_norm) and not isinstance(layer, instance_norm)
+    own = isinstance(layer, batch_norm) and not isinstance(layer, instance_norm)
+    return own or bool(getattr(layer, "sees_batch", False))
