@@ -65,5 +65,9 @@ class RollCall(Callback):
 
 
 def timed_out(failure: BaseException) -> bool:
-    """Whether a collective gave up waiting: gloo says so in words only."""
-    return isinstance(failure, RuntimeError) and "Timed out waiting" in str(failure)
+    """Whether a collective gave up waiting: gloo says so in words only.
+
+    The operation that timed out first says the former; the others that this process had under way then say the latter.
+    """
+    words = ("Timed out waiting", "Application timeout caused pair closure")
+    return isinstance(failure, RuntimeError) and any(word in str(failure) for word in words)
