@@ -11,7 +11,7 @@ from torch import Tensor
 from gan_zoo import chance
 from gan_zoo.schema import ConfigError
 
-LAWS = ("normal", "uniform", "unit_uniform", "unit_variance_uniform", "sphere")
+LAWS = ("normal", "uniform", "unit_uniform", "unit_variance_uniform", "rademacher", "sphere")
 
 UNIFORM = {
     "uniform": (-1.0, 1.0),
@@ -22,7 +22,12 @@ UNIFORM = {
 
 class Latent:
     """z of shape [N, Z] (or [N, *size]): normal N(0, 1); uniform U(-1, 1); unit_uniform U(0, 1); unit_variance_uniform
-    U(-sqrt 3, sqrt 3); sphere, a normal projected to norm sqrt(Z), so that its mean square is 1."""
+    U(-sqrt 3, sqrt 3); rademacher, -1 or 1 at even chances; sphere, a normal projected to norm sqrt(Z), so that its
+    mean square is 1.
+
+    Where the data are discrete and G is smooth, a z of one piece has to pass through mixtures on its way from one kind of
+    sample to another; rademacher draws none of the points between.
+    """
 
     def __init__(self, size: int | Sequence[int], law: str = "normal") -> None:
         if law not in LAWS:
@@ -52,7 +57,10 @@ class Latent:
         return 0.5 if self.law == "unit_uniform" else 0.0
 
     def of_normal(self, z: Tensor) -> Tensor:
-        """Standard normal numbers [N, *size] turned into ones of this law, each by itself and without a jump."""
+        """Standard normal numbers [N, *size] turned into ones of this law, each by itself; without a jump where it has values
+        between."""
+        if self.law == "rademacher":
+            return signs(z)
         if self.law in UNIFORM:
             low, high = UNIFORM[self.law]
             return low + (high - low) * torch.special.ndtr(z)
@@ -66,8 +74,15 @@ class Latent:
             return normal(shape)
         if self.law == "sphere":
             return on_sphere(normal(shape))
+        if self.law == "rademacher":
+            return signs(uniform(shape) - 0.5)
         low, high = UNIFORM[self.law]
         return low + (high - low) * uniform(shape)
+
+
+def signs(x: Tensor) -> Tensor:
+    """1 where x is 0 or more, -1 elsewhere."""
+    return torch.where(x >= 0, 1.0, -1.0)
 
 
 def on_sphere(z: Tensor) -> Tensor:

@@ -47,6 +47,17 @@ def test_uniform_laws_reach_their_bounds_and_no_further(law: str, low: float, hi
     assert high >= z.max().item() == pytest.approx(high, abs=1e-3)
 
 
+def test_rademacher_draws_are_fair_signs() -> None:
+    for z in (drawn("rademacher"), Latent(8, "rademacher").fixed(4000, 5)):
+        assert z.unique().tolist() == [-1.0, 1.0]
+        ups = int((z > 0).sum())
+        assert stats.binomtest(ups, z.numel()).pvalue > 1e-3
+        products = (z[:, 0] * z[:, 1]).mean().item()  # coordinates know nothing of one another
+        assert abs(products) < 4 / math.sqrt(len(z))
+    normal = torch.tensor([[-0.1, 0.1, -3.0]])
+    assert Latent(3, "rademacher").of_normal(normal).tolist() == [[-1.0, 1.0, -1.0]]
+
+
 @pytest.mark.parametrize("size", [2, 8, 512])
 def test_the_sphere_has_radius_root_of_its_size_and_no_preferred_side(size: int) -> None:
     z = drawn("sphere", 2000, size)
@@ -81,7 +92,8 @@ def test_fixed_latents_depend_on_the_seed_alone(law: str, size: int) -> None:
     assert torch.equal(torch.get_rng_state(), state)  # sampling does not disturb training
     chance.begin_step(9, 9)
     assert torch.equal(latent.fixed(16, 5), first)
-    assert not torch.isclose(latent.fixed(16, 6), first).all(1).any()
+    alike = torch.isclose(latent.fixed(16, 6), first).all(1)
+    assert alike.sum() <= (5 if law == "rademacher" and size == 3 else 0)  # three signs agree once in eight
 
 
 @pytest.mark.parametrize("law", LAWS)
