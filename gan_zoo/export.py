@@ -19,8 +19,8 @@ def main(*, run: str, output: str | None = None) -> Path:
     from gan_zoo import loading
 
     gan, description = loading.load(run), loading.description_of(run)
-    source = Path(run)
-    folder = Path(output) if output else (source if source.is_dir() else source.parent) / "export"
+    source = loading.folder_of(Path(run))
+    folder = Path(output) if output else source / "export"
     loading.export(gan, folder, description, card(description, gan.samples_seen, _summary(source)))
     print(folder)
     return folder

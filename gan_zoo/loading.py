@@ -88,6 +88,12 @@ def local(path: str | Path) -> Path:
     return Path(path)
 
 
+def folder_of(path: Path) -> Path:
+    """Where files of a run, checkpoint or export go: the run that a checkpoint is of, an export's own folder."""
+    folder = path if path.is_dir() else path.parent
+    return folder.parent if folder.name == "checkpoints" else folder
+
+
 def checkpoint_in(path: Path) -> Path:
     """The checkpoint that stands for a run directory: its last, or the newest that verifies; a file is itself."""
     if path.is_file():

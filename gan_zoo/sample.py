@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gan_zoo.command import command
-from gan_zoo.views import OF_CAPTIONS, OF_LATENTS, View, Walk
+from gan_zoo.schema import ConfigError
+from gan_zoo.views import OF_A_CAPTION, OF_CAPTIONS, OF_LATENTS, USES, Options, View, Walk
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,139 +69,173 @@ def main(
     style: for view=style: a picture file, whose latent a style encoder finds; it is trained at the first call and kept.
     style_steps: batches that the style encoder learns from.
     encoder: for models trained on embeddings: the encoder that made them.
-    output: file to write; default RUN/generated/<view>-<seed>.png (.txt for text, .gif for video, which may be .mp4).
+    output: file to write; default RUN/generated/<view>-<seed>.png (.txt for text, .wav for sound, .gif for video, which
+        may be .mp4).
     device: cpu, cuda, mps.
     """
-    from gan_zoo import media
-    from gan_zoo.loading import load, modality_of
+    from gan_zoo.loading import folder_of, load, modality_of
     from gan_zoo.truncation import truncated
-    from gan_zoo.views import items
 
-    gan, modality, place = load(run, device=device), modality_of(run), Path(run)
-    _refuse(view, modality, gan if caption is None else None)
+    options = Options(
+        n=n, condition=condition, path=path, seconds=seconds, fps=fps, steps=steps, plus=plus, minus=minus,
+        neighbours=neighbours, caption=caption, other=other, style=style, style_steps=style_steps, encoder=encoder,
+    )  # fmt: skip
+    refuse_unused(view, options)
+    gan, modality, place = load(run, device=device), modality_of(run), folder_of(Path(run))
+    told = caption is not None or view in OF_CAPTIONS
+    refuse_unfit(view, modality, None if told else gan)
+    target = _target(place, _name(view, told), seed, _suffix(view, modality, told), output)
+    task = Task(gan, modality, place, view, seed, options, target)
     with truncated(gan, truncation) if truncation is not None else nullcontext():
-        if caption is not None or view in OF_CAPTIONS:
-            said = [text for text in (caption, other) if text is not None]
-            written = _strip(
-                gan, place, view, said, output, n=n, seed=seed, steps=steps, style=style,
-                style_steps=style_steps, encoder=encoder,
-            )  # fmt: skip
-        elif view == "video":
-            written = _film(gan, place, n or 64, seed, path, seconds, fps, condition, output)
-        else:
-            samples, columns = _sheet(
-                gan, place, view, n or 64, seed, condition, path=path, steps=steps, plus=plus or [],
-                minus=minus or [], neighbours=neighbours,
-            )  # fmt: skip
-            beside = items.beside(gan, place, len(samples)) if view == "grid" and gan.conditioned_on else {}
-            stem = _stem(output) if output else _target(place, view, seed)
-            written = media.save(stem, gan.readable(samples), modality, columns=columns, **beside)
+        written = _strip(task) if told else _film(task) if view == "video" else _sheet(task)
     print(written)
     return written
 
 
-def _refuse(view: View, modality: str, gan: GAN | None) -> None:
-    """gan: None where a caption says what is drawn."""
-    from gan_zoo.schema import ConfigError
+# ---- what is refused -----------------------------------------------------------------------------------------
 
+
+def refuse_unused(view: View, options: Options) -> None:
+    """ConfigError where something was asked for that this view does not look at, and would be lost without a word."""
+    told = options.caption is not None or view in OF_CAPTIONS
+    if told and view not in OF_A_CAPTION:
+        raise ConfigError(
+            f"view={view} draws no captions; leave the caption out, or take {_list(OF_A_CAPTION)}"
+        )
+    mine, others = (OF_A_CAPTION, USES) if told else (USES, OF_A_CAPTION)
+    for name in options.beside_default():
+        if name in mine[view]:
+            continue
+        table = mine if any(name in used for used in mine.values()) else others
+        fitting = _list(other for other in table if name in table[other])
+        how = " with caption=..." if table is OF_A_CAPTION and not told else ""
+        raise ConfigError(
+            f"{name} came, view={view}{' of a caption' if told and view in USES else ''} does not use it; "
+            f"leave it out, or take view={fitting}{how}"
+        )
+
+
+def refuse_unfit(view: View, modality: str, gan: GAN | None) -> None:
+    """ConfigError where a view cannot show what this model makes. gan: None where a caption says what is drawn."""
     if modality == "text" and view in ("nearest", "video"):
         raise ConfigError(
             f"view={view} is of pictures, this model writes text; take grid, interpolation, arithmetic or classes"
         )
     if modality in ("audio", "points") and view in ("nearest", "video"):
         raise ConfigError(f"view={view} is of pictures, this model makes {modality}; take view=grid")
-    if gan is None and view not in ("grid", "interpolation", *OF_CAPTIONS):
-        raise ConfigError(
-            f"view={view} draws no captions; leave the caption out, or take grid, interpolation or {', '.join(OF_CAPTIONS)}"
-        )
     if gan is not None and gan.conditioned_on and view in OF_LATENTS:
         remedy = (
             'give caption="...", with view=interpolation' if modality == "captioned" else "take view=grid"
         )
         raise ConfigError(
-            f"view={view} shows what latents alone make, {type(gan).__name__} also needs {', '.join(gan.conditioned_on)}; {remedy}"
+            f"view={view} shows what latents alone make, {type(gan).__name__} also needs {_list(gan.conditioned_on, 'and')}; {remedy}"
         )
 
 
-def _target(run: Path, name: str, seed: int) -> Path:
-    """Where a view is written unless `output` says, without its suffix: beside the run's other files."""
-    folder = run if run.is_dir() else run.parent
-    return folder / "generated" / f"{name}-{seed}"
+def _list(names: Iterable[str], word: str = "or") -> str:
+    *most, last = names
+    return f"{', '.join(most)} {word} {last}" if most else last
 
 
-def _stem(output: str) -> Path:
-    """`output` without the ending of a file; what stands after the dot of truncation_0.5 is no ending."""
-    path = Path(output)
-    return path if path.suffix[1:].isdigit() else path.with_suffix("")
+# ---- where it is written -------------------------------------------------------------------------------------
 
 
-def _strip(
-    gan: GAN, run: Path, view: View, captions: list[str], output: str | None, *, n: int | None, **options: Any
-) -> Path:
-    """Writes the labelled strip of a text-to-image model."""
+def _name(view: View, told: bool) -> str:
+    return "caption" if told and view == "grid" else view
+
+
+def _suffix(view: View, modality: str, told: bool) -> str:
     from gan_zoo import media
-    from gan_zoo.schema import ConfigError
+
+    return ".png" if told else ".gif" if view == "video" else media.medium_of(modality).suffix
+
+
+def _target(place: Path, name: str, seed: int, suffix: str, output: str | None) -> Path:
+    """The file to write: `output`, to which an ending is added where it has none, or one beside the run's other files."""
+    from gan_zoo import media
+
+    if output is None:
+        return place / "generated" / f"{name}-{seed}{suffix}"
+    path = Path(output)
+    if (
+        not path.suffix or path.suffix[1:].isdigit()
+    ):  # what stands after the dot of truncation_0.5 is no ending
+        return path.with_name(path.name + suffix)
+    endings = media.films.SUFFIXES if suffix in media.films.SUFFIXES else (suffix,)
+    if path.suffix not in endings:
+        raise ConfigError(
+            f"output={output}: this is written as {_list(endings)}; name it {path.with_suffix(suffix)}"
+        )
+    return path
+
+
+# ---- what is drawn -------------------------------------------------------------------------------------------
+
+
+class Task(NamedTuple):
+    """What is drawn of which model (modality: of its samples), whose run, with its data, is at `place`."""
+
+    gan: GAN
+    modality: str
+    place: Path
+    view: View
+    seed: int
+    options: Options
+    target: Path
+
+
+def _strip(task: Task) -> Path:
+    """The labelled strip of a text-to-image model."""
+    from gan_zoo import media
     from gan_zoo.views.captions import drawn
 
-    if not captions:
-        raise ConfigError(f'view={view} needs a caption; give caption="a flower with six yellow petals"')
-    picture = drawn(gan, run, view, captions, n=n or (8 if view == "grid" else 3), **options)
-    name = "caption" if view == "grid" else view
-    stem = _stem(output) if output else _target(run, name, options["seed"])
-    target = stem.with_name(f"{stem.name}.png")
-    media.publish(target, media.png(picture))
-    return target
+    if not task.options.captions():
+        raise ConfigError(f'view={task.view} needs a caption; give caption="a flower with six yellow petals"')
+    picture = drawn(task.gan, task.place, task.view, task.seed, task.options)
+    media.publish(task.target, media.png(picture))
+    return task.target
 
 
-def _film(
-    gan: GAN,
-    run: Path,
-    n: int,
-    seed: int,
-    path: Walk,
-    seconds: float,
-    fps: int,
-    condition: Any,
-    output: str | None,
-) -> Path:
+def _film(task: Task) -> Path:
     from gan_zoo import media
     from gan_zoo.views import latents, walks
 
-    target = Path(output) if output else _target(run, "video", seed).with_suffix(".gif")
-    walked = walks.path_of(latents.latent_of(gan), n, max(2, round(seconds * fps)), seed, path, fps)
-    return media.write_film(walks.pictures(gan, walked, seed, condition), target, fps)
+    gan, seed, options = task.gan, task.seed, task.options
+    frames = max(2, round(options.seconds * options.fps))
+    walked = walks.path_of(latents.latent_of(gan), options.n or 64, frames, seed, options.path, options.fps)
+    return media.write_film(walks.pictures(gan, walked, seed, options.condition), task.target, options.fps)
 
 
-def _sheet(
-    gan: GAN,
-    run: Path,
-    view: View,
-    n: int,
-    seed: int,
-    condition: Any,
-    *,
-    path: Walk,
-    steps: int,
-    plus: list[list[int]],
-    minus: list[list[int]],
-    neighbours: int,
-) -> tuple[Tensor, int | None]:
+def _sheet(task: Task) -> Path:
+    from gan_zoo import media
+    from gan_zoo.views import items
+
+    samples, columns = _laid_out(task)
+    told = task.view == "grid" and task.gan.conditioned_on
+    beside = items.beside(task.gan, task.place, len(samples)) if told else {}
+    stem = task.target.with_suffix("")
+    return media.save(stem, task.gan.readable(samples), task.modality, columns=columns, **beside)
+
+
+def _laid_out(task: Task) -> tuple[Tensor, int | None]:
     """The samples of a view, and how many of them make a row."""
-    from gan_zoo.schema import ConfigError
     from gan_zoo.views import items, latents
 
+    gan, place, view, seed, options = task.gan, task.place, task.view, task.seed, task.options
+    n, condition, path = options.n or 64, options.condition, options.path
     if path == "walk":
         raise ConfigError(f"path=walk is for view=video, view={view} came; use path=spherical")
     if view == "interpolation":
-        return latents.interpolation(gan, n, seed, path, steps, condition), steps
+        return latents.interpolation(gan, n, seed, path, options.steps, condition), options.steps
     if view == "arithmetic":
+        plus, minus = options.plus or [], options.minus or []
         return latents.arithmetic(gan, seed, plus, minus, condition), len(plus) + len(minus) + 1
     if view == "classes":
         return latents.classes(gan, n, seed), n
     if view == "nearest":
-        samples = items.nearest(gan, run, n, seed, neighbours, condition)
+        samples = items.nearest(gan, place, n, seed, options.neighbours, condition)
         return samples, len(samples) // n
-    return items.made(gan, run, n, seed, condition), None
+    return items.made(gan, place, n, seed, condition), None
 
 
 if __name__ == "__main__":

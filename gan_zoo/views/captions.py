@@ -12,25 +12,15 @@ from gan_zoo import media
 from gan_zoo.gan import GAN
 from gan_zoo.latent import spherical
 from gan_zoo.schema import ConfigError
+from gan_zoo.views import Options, View
 from gan_zoo.views.reading import Read, reader, warn_of_unknown
 from gan_zoo.views.style import in_style
 
 
-def drawn(
-    gan: GAN,
-    run: Path,
-    view: str,
-    captions: Sequence[str],
-    *,
-    n: int,
-    seed: int,
-    steps: int,
-    style: str | None,
-    style_steps: int,
-    encoder: str | None,
-) -> media.Picture:
-    """The labelled strip of a view; captions: one, or two where the view goes from one to the other."""
-    read, vocabulary = reader(gan, encoder)
+def drawn(gan: GAN, run: Path, view: View, seed: int, options: Options) -> media.Picture:
+    """The labelled strip of a view, of options' captions: one, or two where the view goes from one to the other."""
+    captions, n, steps = options.captions(), options.n or (8 if view == "grid" else 3), options.steps
+    read, vocabulary = reader(gan, options.encoder)
     if vocabulary is not None:
         warn_of_unknown(vocabulary, captions)
     if view in ("captions", "caption_arithmetic") and len(captions) != 2:
@@ -40,7 +30,7 @@ def drawn(
     if view == "caption_arithmetic":
         return arithmetic(gan, read, captions, n, seed)
     if view == "style":
-        return in_style(gan, read, run, captions, style, seed, style_steps)
+        return in_style(gan, read, run, captions, options.style, seed, options.style_steps)
     if view == "interpolation":
         return between_latents(gan, read, captions, n, seed, steps)
     return of_captions(gan, read, captions, n, seed)

@@ -60,7 +60,7 @@ def style_encoder(
     """
     shape = gan.sample_shape
     network = PictureEncoder(shape[0], shape[1], gan.latent.size).to(gan.device)
-    file = (run if run.is_dir() else run.parent) / STYLE_FILE
+    file = run / STYLE_FILE
     stamp = f"{gan.samples_seen}-{steps}"
     if file.is_file():
         tensors = load_file(file)
