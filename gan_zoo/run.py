@@ -34,6 +34,7 @@ from gan_zoo.callbacks.recorder import Recorder
 from gan_zoo.callbacks.roll_call import RollCall, timed_out
 from gan_zoo.data.stream import BatchDataset, DataModule, lost_worker
 from gan_zoo.gan import GAN, NonFinite
+from gan_zoo.media import medium_of
 from gan_zoo.schema import CheckpointError, ConfigError, DataError
 from gan_zoo.strategy import GradientAverage
 
@@ -149,7 +150,7 @@ def _callbacks(
         Recorder(directory, config["log_every"]),
         Pictures(directory, config["sample_every"], seed=config["seed"]),
         doctor,
-        Progress(config["max_samples"]),
+        Progress(config["max_samples"], medium_of(config["data"]["modality"]).noun),
         Description(directory, config, doctor=doctor),
     ]
     saving = Checkpoints(

@@ -17,7 +17,8 @@ _LOSSES = ("discriminator/total", "generator/total")
 
 
 class Progress(Watcher):
-    """kimg (thousands of samples seen), the side where it grows, images a second, both losses of the last log point, time left.
+    """kimg (thousands of images seen; of what `noun` names otherwise), the side where it grows, images a second, both losses of
+    the last log point, time left.
 
     Losses are read at log points alone, so that the bar never makes the host wait for the device. Without a
     terminal: a line each 10 % or `seconds`, whichever comes first. Rank 0 only.
@@ -25,9 +26,15 @@ class Progress(Watcher):
     """
 
     def __init__(
-        self, max_samples: int, seconds: float = 30.0, refresh: float = 0.25, console: Console | None = None
+        self,
+        max_samples: int,
+        noun: str = "images",
+        *,
+        seconds: float = 30.0,
+        refresh: float = 0.25,
+        console: Console | None = None,
     ) -> None:
-        self.max_samples, self.seconds, self.refresh = max_samples, seconds, refresh
+        self.max_samples, self.noun, self.seconds, self.refresh = max_samples, noun, seconds, refresh
         self.console = console or Console()
         self._bar: progress.Progress | None = None
         self._losses: dict[str, float] = {}
@@ -73,10 +80,11 @@ class Progress(Watcher):
         self.console.print(f"{share:3d} %  {text}  {left} left", highlight=False, soft_wrap=True)
 
     def _text(self, seen: int, speed: float) -> str:
+        thousands = "kimg" if self.noun == "images" else f"thousand {self.noun}"
         parts = [
-            f"{seen / 1000:.1f} of {self.max_samples / 1000:.1f} kimg",
+            f"{seen / 1000:.1f} of {self.max_samples / 1000:.1f} {thousands}",
             f"{self._side} px" if self._side else "",
-            f"{speed:,.0f} images/s" if speed else "",
+            f"{speed:,.0f} {self.noun}/s" if speed else "",
         ]
         parts += [f"{name[0].upper()} {self._losses[name]:.3f}" for name in _LOSSES if name in self._losses]
         return "  ".join(part for part in parts if part)

@@ -22,6 +22,7 @@ class Medium(NamedTuple):
     stand in it as strings, under "captions". beside: further files, as suffix -> bytes, of what was rendered.
     """
 
+    noun: str  # what many samples are called
     suffix: str
     samples: int  # how many make a good view
     render: Callable[[Any, Any, int | None, dict[str, Any] | None], Any]
@@ -38,23 +39,29 @@ class Medium(NamedTuple):
 
 
 MEDIA: dict[str, Medium] = {
-    "image": Medium(".png", 64, lambda samples, real, columns, inputs: grid(samples, columns), png),
+    "image": Medium("images", ".png", 64, lambda samples, real, columns, inputs: grid(samples, columns), png),
     "pair": Medium(
+        "images",
         ".png",
         12,
         lambda samples, real, columns, inputs: grid(*pairs.in_rows(samples, real, inputs, columns)),
         png,
     ),
-    "captioned": Medium(".png", 16, captioned, png),
-    "points": Medium(".png", 2000, lambda samples, real, columns, inputs: scatter(samples, real), png),
+    "captioned": Medium("images", ".png", 16, captioned, png),
+    "points": Medium(
+        "points", ".png", 2000, lambda samples, real, columns, inputs: scatter(samples, real), png
+    ),
     "audio": Medium(
+        "sounds",
         ".wav",
         16,
         lambda samples, real, columns, inputs: audio.heard(samples, real, inputs),
         lambda content: audio.wav(content.sound),
         audio.beside,
     ),
-    "text": Medium(".txt", 64, lambda samples, real, columns, inputs: lines(samples, columns), str.encode),
+    "text": Medium(
+        "lines", ".txt", 64, lambda samples, real, columns, inputs: lines(samples, columns), str.encode
+    ),
 }
 
 

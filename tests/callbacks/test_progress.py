@@ -48,6 +48,13 @@ def test_a_run_that_grows_tells_its_side() -> None:
     assert sides == ["8"] * 6 + ["16"] * 4
 
 
+def test_what_is_no_image_is_called_by_its_name() -> None:
+    out, text = console(False)
+    play(points(), 20, Progress(320, "lines", console=out))
+    last = text.getvalue().splitlines()[-1]
+    assert re.match(r"100 %  0.3 of 0.3 thousand lines  [\d,]+ lines/s  ", last)
+
+
 def test_without_a_terminal_a_line_each_so_many_seconds() -> None:
     out, text = console(False)
     play(points(), 9, Progress(10**9, seconds=0.0, console=out))
