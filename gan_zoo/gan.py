@@ -19,7 +19,7 @@ from gan_zoo import chance, losses, regularizers, schedules
 from gan_zoo.augmentation import Augmentation
 from gan_zoo.averaging import MovingAverage
 from gan_zoo.latent import Latent
-from gan_zoo.losses import Terms, feature_matching
+from gan_zoo.losses import Terms, feature_matching, mode_seeking
 from gan_zoo.nn.compiled import eager
 from gan_zoo.nn.parallel import rank, world_size
 from gan_zoo.play import refusals, sampling
@@ -47,7 +47,8 @@ class GAN(Players, metaclass=_Assembled):
     """Base of every variant. A subclass sets `generator` and `discriminator` and defines `generate` and `discriminate`.
 
     loss, regularizer: keyword arguments of losses.create and regularizers.create, each with `weights`.
-    weights: {player: {term: weight}} of the variant's own terms; they win over the loss's and the regulariser's.
+    weights: {player: {term: weight}} of the variant's own terms; they win over the loss's and the regulariser's. A weight
+    for feature_matching or mode_seeking adds that term to G's.
     n_critic: D steps for each G step. update: alternating (Algorithm 1 of 2014: D, then G against the new D),
     generator_first, or simultaneous (both gradients from one forward, then both steps).
     discriminator_update: joint (real and fake scored apart, one step), concatenated (scored as one batch, which batch norm
@@ -292,7 +293,7 @@ class GAN(Players, metaclass=_Assembled):
             self._scored = {}
             game: dict[Player, Terms] = {
                 "discriminator": self._discriminator_terms(part, fake),
-                "generator": self.generator_terms(part, fake),
+                "generator": self._generator_terms(part, fake),
             }
             self._scored = None
             for player in reversed(PLAYERS):
@@ -337,7 +338,7 @@ class GAN(Players, metaclass=_Assembled):
             terms = (
                 self._discriminator_terms(part, fake)
                 if player == "discriminator"
-                else self.generator_terms(part, fake)
+                else self._generator_terms(part, fake)
             )
             self._scored = None
             part_total = self._total(player, terms, only, leave_out)
@@ -367,6 +368,14 @@ class GAN(Players, metaclass=_Assembled):
                 )
         if self.observing and self._judged:
             self.observations |= logit_figures(self.loss, *self._judged)
+        return terms
+
+    def _generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+        terms = self.generator_terms(batch, fake)
+        if self.latent and "mode_seeking" in self.weights["generator"]:
+            other = self.latent.draw(len(batch["latent"]), self.device)
+            again = self.generate({**batch, "latent": other})
+            terms["mode_seeking"] = mode_seeking(fake, again, batch["latent"], other)
         return terms
 
     def _fakes(self, batch: Batch, with_graph: bool) -> list[Tensor]:
@@ -451,6 +460,7 @@ class GAN(Players, metaclass=_Assembled):
             fresh_fake=self.fresh_fake,
             generator_batch_factor=self.generator_batch_factor,
         )
+        refusals.check_latent(self.latent, self.weights["generator"])
 
     def get_extra_state(self) -> dict[str, int]:
         return {

@@ -266,6 +266,17 @@ def feature_matching(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tens
     return mean_over_ranks(gap).square().sum()
 
 
+def mode_seeking(sample: Tensor, other: Tensor, latent: Tensor, other_latent: Tensor) -> Tensor:
+    """1 / (E |G(z) - G(z')| / E |z - z'| + 1e-5) over the global batch: G pays for hearing nothing in z (Mao et al. 2019, eq. 4-5).
+
+    sample, other: [N, ...] made under the same conditions from latent and other_latent [N, *size]. The paper maximises
+    the ratio; its code minimises this. Distances are means of absolute differences, as in the code.
+    """
+    far = mean_over_ranks((sample - other).abs().float().mean())
+    apart = mean_over_ranks((latent - other_latent).abs().float().mean())
+    return 1 / (far / apart + 1e-5)
+
+
 _SIMPLE: dict[str, type[Loss]] = {
     "non_saturating": NonSaturating,
     "minimax": Minimax,

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 from gan_zoo import chance
 from gan_zoo.gan import GAN, Batch, Judgement
+from gan_zoo.losses import mode_seeking
+from gan_zoo.schema import ConfigError
 
 from .games import ADAM, BOTH_SGD, JOINT, SEPARATE, Cloud, CloudData, Points, play, points
 
@@ -203,6 +205,50 @@ def test_noise_on_what_d_sees_fades_with_samples_seen() -> None:
         gan.samples_seen = seen
         spreads.append(gan.score(real, {}).logits.std().item())
     assert spreads == pytest.approx([1.0, 0.5, 0.0], abs=0.05)
+
+
+def test_mode_seeking_is_the_inverse_of_how_far_samples_are_for_the_distance_of_their_latents() -> None:
+    a, b = torch.tensor([[0.0, 0.0], [1.0, 1.0]]), torch.tensor([[1.0, 0.0], [1.0, 4.0]])  # 1 a value
+    z, other = torch.zeros(2, 4), torch.full((2, 4), 0.5)
+    assert mode_seeking(a, b, z, other).item() == pytest.approx(1 / (1 / 0.5 + 1e-5))
+    assert mode_seeking(a, a, z, other).item() == pytest.approx(1e5)  # a G that is deaf to z
+
+
+def test_mode_seeking_compares_with_the_same_batch_under_other_latents() -> None:
+    gan = points(weights={"generator": {"mode_seeking": 1.0}})
+    told: list[Tensor] = []
+    generate = gan.generate
+
+    def heard(batch: Batch) -> Tensor:
+        told.append(batch["latent"])
+        return generate(batch)
+
+    gan.generate = heard  # type: ignore[method-assign]
+    play(gan, 3)
+    assert len(told) == 6  # one for D's fakes, which G shares, and one more
+    for mine, other in zip(told[::2], told[1::2], strict=True):
+        assert mine.shape == other.shape and not torch.isclose(mine, other).any()
+    figure = gan.figures()["generator/mode_seeking"]
+    with torch.no_grad():
+        now = mode_seeking(generate({"latent": told[-2]}), generate({"latent": told[-1]}), *told[-2:])
+    assert figure == pytest.approx(now.item(), rel=0.3)  # G has made its step since
+
+
+def test_mode_seeking_keeps_samples_apart() -> None:
+    """A G that only has this term to follow makes its samples ever more different."""
+
+    def spread(weight: float) -> float:
+        weights = {"generator": {"adversarial": 0.0, "mode_seeking": weight}}
+        gan = points(weights=weights)
+        play(gan, 80)
+        return gan.sample(256).std(0).mean().item()
+
+    assert spread(1.0) > 1.5 * spread(0.0)
+
+
+def test_mode_seeking_needs_latents() -> None:
+    with pytest.raises(ConfigError, match=r"mode_seeking compares .* no model\.latent"):
+        points(weights={"generator": {"mode_seeking": 1.0}}, latent=None)
 
 
 def test_feature_matching_is_the_distance_of_mean_features() -> None:

@@ -56,6 +56,7 @@ GAMES: dict[str, dict[str, Any]] = {
     },
     "simultaneous": {"update": "simultaneous", "ema_half_life": 50.0},
     "feature matching": {"weights": {"generator": {"feature_matching": 1.0}}},
+    "mode seeking": {"weights": {"generator": {"mode_seeking": 0.1}}},
     "own fakes": {"fresh_fake": True, "n_critic": 2, "clip": {"generator": 0.1, "discriminator": 0.1}},
 }
 

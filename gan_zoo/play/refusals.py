@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import nn
 
+from gan_zoo.latent import Latent
 from gan_zoo.losses import Loss
 from gan_zoo.regularizers import Regularizer
 from gan_zoo.schema import ConfigError
@@ -39,6 +42,14 @@ def check_turns(
         raise ConfigError(
             "model.generator_batch_factor > 1 needs model.fresh_fake=true, an update that is not simultaneous and a loss "
             "that is not relativistic: G's batch has no real partner for each fake"
+        )
+
+
+def check_latent(latent: Latent | None, weights: Mapping[str, float]) -> None:
+    """The mode-seeking term compares what two latents make."""
+    if "mode_seeking" in weights and latent is None:
+        raise ConfigError(
+            "weights.generator.mode_seeking compares the samples of two latents, but this model has no model.latent: drop the weight"
         )
 
 
