@@ -52,7 +52,7 @@ def wants_debug(argv: Sequence[str]) -> bool:
 
 
 def command(main: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes `main(*, run: str, n: PositiveInt = 64)` a command: called without arguments, it takes sys.argv.
+    """Makes `main(*, run: str, n: PositiveInt = 64)` a command: called without arguments, it takes sys.argv, and debug=true.
 
     Its docstring is the page that --help prints; a line `name: text` in it describes an argument.
     """
@@ -64,10 +64,7 @@ def command(main: Callable[..., Any]) -> Callable[..., Any]:
         argv = sys.argv[1:]
         debug = wants_debug(argv)
         with reported(debug):
-            own = inspect.signature(main).parameters
-            return main(
-                **parse_arguments([text for text in argv if "debug" in own or not wants_debug([text])], main)
-            )
+            return main(**parse_arguments([text for text in argv if not wants_debug([text])], main))
 
     return started
 
@@ -146,18 +143,15 @@ def argument_help(schema: Callable[..., Any]) -> str:
     module = sys.modules.get(schema.__module__)
     spec = getattr(module, "__spec__", None)
     title = f"Usage: python -m {spec.name if spec else schema.__module__} key=value ..."
-    rows = []
-    for name, item in signature(schema).arguments.items():
-        if item.settable:
-            default = "must be given" if item.required else f"default {shown(item.default)}"
-            rows.append(
-                textwrap.fill(
-                    f"{describe(item.annotation)}; {default}",
-                    110,
-                    initial_indent=f"  {name + '=':<24}",
-                    subsequent_indent=" " * 26,
-                )
-            )
+    told = {
+        name: f"{describe(item.annotation)}; {'must be given' if item.required else f'default {shown(item.default)}'}"
+        for name, item in signature(schema).arguments.items()
+        if item.settable
+    } | {"debug": "true shows where an error came from; default false"}
+    rows = [
+        textwrap.fill(text, 110, initial_indent=f"  {name + '=':<24}", subsequent_indent=" " * 26)
+        for name, text in told.items()
+    ]
     return "\n".join([title, "", document, "", "Arguments", *rows])
 
 

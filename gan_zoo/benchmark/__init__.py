@@ -30,7 +30,6 @@ def main(
     measure: dict[str, Any] | None = None,
     runs: str = "runs/benchmark",
     output: str | None = None,
-    debug: bool = False,
 ) -> None:
     """Trains and scores every row of experiments/NAME/grid.yaml on every data set with every seed, in
     processes of one thread each, and writes table.md, table.csv, trials.csv, figures.png and samples.png.
