@@ -128,16 +128,11 @@ def moved(config: dict[str, Any], remedy: str) -> Iterator[None]:
         ) from failure
 
 
-def real_samples(
-    gan: GAN, items: BatchDataset, resolution: int, most: int | None = None, chunk: int = 1024
-) -> Tensor:
-    """Items 0, 1, ... of a data set as the networks see them, [N, ...] float32 on the CPU."""
-    count = min(len(items), most or len(items))
-    batches = (
-        items.__getitems__([(index, 0, resolution) for index in range(i, min(i + chunk, count))])
-        for i in range(0, count, chunk)
-    )
-    return torch.cat([gan.prepare_batch(batch)["real"].float() for batch in batches])
+def real_parts(gan: GAN, items: BatchDataset, resolution: int, rows: int = 1024) -> Iterator[Tensor]:
+    """All items of a data set in order as the networks see them, [n, ...] float32 on the CPU, at most `rows` at a time."""
+    for i in range(0, len(items), rows):
+        keys = [(index, 0, resolution) for index in range(i, min(i + rows, len(items)))]
+        yield gan.prepare_batch(items.__getitems__(keys))["real"].float()
 
 
 def _callbacks(

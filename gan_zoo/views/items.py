@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from gan_zoo.callbacks.pictures import told
 from gan_zoo.gan import GAN
 from gan_zoo.metrics.duplicates import nearest_training
-from gan_zoo.run import data_of, real_samples
+from gan_zoo.run import data_of, real_parts
 
 
 def made(gan: GAN, run: Path, n: int, seed: int, condition: Any = None) -> Tensor:
@@ -29,9 +30,23 @@ def beside(gan: GAN, run: Path, n: int) -> dict[str, Any]:
 
 
 def nearest(gan: GAN, run: Path, n: int, seed: int, neighbours: int, condition: Any = None) -> Tensor:
-    """[n * (neighbours + 1), ...]: each sample, then the training pictures nearest to it in Euclidean distance of pixels."""
-    samples = made(gan, run, n, seed, condition)
-    data = data_of(run)
-    real = real_samples(gan, data.train_set(), data.resolution)
-    order, _ = nearest_training(samples.flatten(1), real.flatten(1), k=min(neighbours, len(real)))
-    return torch.cat([torch.cat([samples[i : i + 1], real[order[i]]]) for i in range(n)])
+    """[n * (neighbours + 1), ...]: each sample, then the training pictures nearest to it in Euclidean distance of pixels.
+
+    The training pictures are read in parts: no more than the nearest so far and one part are in memory.
+    """
+    samples, data = made(gan, run, n, seed, condition), data_of(run)
+    items = data.train_set()
+    print(f"comparing with {len(items):,} training pictures", file=sys.stderr, flush=True)
+    best = samples.unsqueeze(1)[:, :0]
+    for part in real_parts(gan, items, data.resolution):
+        best = _nearer(samples, best, part, neighbours)
+    return torch.cat([samples.unsqueeze(1), best], dim=1).flatten(0, 1)
+
+
+def _nearer(samples: Tensor, best: Tensor, part: Tensor, k: int) -> Tensor:
+    """[N, at most k, ...]: for each sample the nearest of `best` [N, b, ...] and of `part` [M, ...], nearest first."""
+    index, _ = nearest_training(samples.flatten(1), part.flatten(1), k=min(k, len(part)))
+    found = torch.cat([best, part[index]], dim=1)
+    distance = (found - samples.unsqueeze(1)).double().flatten(2).square().sum(2)
+    order = distance.argsort(dim=1, stable=True)[:, :k]
+    return found[torch.arange(len(samples)).unsqueeze(1), order]
