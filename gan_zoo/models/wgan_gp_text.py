@@ -4,7 +4,7 @@ one-hot text (Gulrajani et al. 2017, sec. 5.4; Rajeswar et al. 2017)."""
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
@@ -18,6 +18,8 @@ from gan_zoo.nn.noise import vector_size
 from gan_zoo.nn.per_layer import outputs_of
 from gan_zoo.schema import Arguments, ByName, ConfigError
 from gan_zoo.vocabulary import PAD, SYMBOL_BYTES, Vocabulary
+
+Output = Literal["softmax", "straight_through"]
 
 
 class ResidualBlock(nn.Module):
@@ -37,6 +39,18 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.scale * self.residual(x)
+
+
+def _said(distribution: Tensor, output: Output) -> Tensor:
+    """[N, vocabulary, ...] as D is shown it: the distribution, or its likeliest word alone, with the distribution's gradient.
+
+    straight_through (Bengio et al. 2013, sec. 4): D cannot tell G's words by their not being quite 0 and 1, and so looks at
+    what they say; but the gradient is of another function than the one that was played.
+    """
+    if output == "softmax":
+        return distribution
+    word = F.one_hot(distribution.argmax(1), distribution.shape[1]).movedim(-1, 1).to(distribution)
+    return word + (distribution - distribution.detach())
 
 
 def _initialise(network: nn.Module, law: InitName, scale: float, convolution_scale: float) -> None:
@@ -63,9 +77,10 @@ class CNNGenerator(nn.Module):
         init: InitName,
         init_scale: PositiveFloat = 1.0,
         convolution_scale: PositiveFloat = 1.0,
+        output: Output = "softmax",
     ) -> None:
         super().__init__()
-        self.shape = (width, length)
+        self.shape, self.output = (width, length), output
         self.stem = nn.Linear(latent, width * length)
         self.blocks = nn.Sequential(*(ResidualBlock(width, kernel, residual_scale) for _ in range(blocks)))
         self.last = nn.Conv1d(width, vocabulary, 1)
@@ -74,7 +89,7 @@ class CNNGenerator(nn.Module):
     def forward(self, z: Tensor, length: int) -> Tensor:
         """length: positions that are wanted, the first ones."""
         logits = self.last(self.blocks(self.stem(z).unflatten(1, self.shape)))
-        return logits[:, :, :length].float().softmax(1)
+        return _said(logits[:, :, :length].float().softmax(1), self.output)
 
 
 class LSTMGenerator(nn.Module):
@@ -94,9 +109,10 @@ class LSTMGenerator(nn.Module):
         feedback: bool,
         init: InitName,
         init_scale: PositiveFloat = 1.0,
+        output: Output = "softmax",
     ) -> None:
         super().__init__()
-        self.feedback, self.vocabulary = feedback, vocabulary
+        self.feedback, self.vocabulary, self.output = feedback, vocabulary, output
         self.first = nn.Linear(latent, 2 * width)  # hidden state and cell
         self.cell = nn.LSTMCell(latent + (vocabulary if feedback else 0), width)
         self.last = nn.Linear(width, vocabulary)
@@ -110,7 +126,7 @@ class LSTMGenerator(nn.Module):
             for _ in range(length):
                 told = torch.cat([z, said], 1) if self.feedback else z
                 hidden, cell = self.cell(told, (hidden, cell))
-                said = self.last(hidden).softmax(1)
+                said = _said(self.last(hidden).softmax(1), self.output)
                 distributions.append(said)
             return torch.stack(distributions, 2)
 

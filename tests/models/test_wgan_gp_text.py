@@ -122,6 +122,37 @@ def test_every_output_sees_all_of_the_sequence_at_the_papers_depth():
     assert bool((gradient.abs().sum(1) > 0).all())
 
 
+@pytest.mark.parametrize("name", GENERATORS)
+def test_straight_through_shows_words_and_has_the_gradient_of_the_distribution(name: str):
+    soft = small(f"model/generator={name}").generator
+    hard = small(f"model/generator={name}", "model.generator.output=straight_through").generator
+    hard.load_state_dict(soft.state_dict())
+    z, direction = torch.randn(4, 128), torch.randn(60, 5)
+    words, distribution = hard(z, 5), soft(z, 5)
+    assert set(words.detach().unique().tolist()) == {0, 1}
+    assert torch.equal(words.sum(1), torch.ones(4, 5))
+    first = slice(None) if name != "text_lstm_feedback" else slice(1)  # then it has heard other things
+    assert torch.equal(words.argmax(1)[:, first], distribution.argmax(1)[:, first])
+    # of scores that are linear in what is said, the gradient is that of their expectation
+    scores = [(said * direction)[:, :, first].sum() for said in (words, distribution)]
+    gradients = [
+        torch.autograd.grad(score, net.last.bias) for score, net in zip(scores, (hard, soft), strict=True)
+    ]
+    torch.testing.assert_close(*gradients)
+
+
+def test_with_feedback_a_straight_through_lstm_hears_the_word_that_it_said():
+    generator = small(
+        "model/generator=text_lstm_feedback", "model.generator.output=straight_through"
+    ).generator
+    heard: list[torch.Tensor] = []
+    generator.cell.register_forward_pre_hook(lambda cell, given: heard.append(given[0][:, 128:].detach()))
+    words = generator(torch.randn(3, 128), 5).detach()
+    assert not heard[0].any()
+    for step in range(1, 5):
+        assert torch.equal(heard[step], words[:, :, step - 1])
+
+
 def test_the_previous_output_is_fed_back_and_nothing_else_is():
     """With z fixed, changing what a step says changes the next step only where there is feedback."""
     for name, expected in (("text_lstm", False), ("text_lstm_feedback", True)):
