@@ -13,6 +13,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from gan_zoo.run import DIRECTORY_VARIABLE, new_directory
+from gan_zoo.schema import ConfigError
 
 
 def is_child() -> bool:
@@ -20,6 +21,26 @@ def is_child() -> bool:
     return "LOCAL_RANK" in os.environ or (
         "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1
     )
+
+
+def refuse_other_number(config: dict[str, Any]) -> None:
+    """ConfigError where not as many processes were started as the config plays with: each would be a run of its own, in one directory."""
+    devices, nodes = config["trainer"]["devices"], config["trainer"]["nodes"]
+    if not is_child():
+        if nodes > 1:
+            raise ConfigError(
+                f"trainer.nodes={nodes} came, but this process was started alone; start the same command by torchrun or srun on "
+                f"each of the {nodes} machines (docs/several_machines.md), or leave trainer.nodes out"
+            )
+        return
+    torchrun = "LOCAL_RANK" in os.environ
+    started = int(os.environ["WORLD_SIZE" if torchrun else "SLURM_NTASKS"])
+    if started != devices * nodes:
+        raise ConfigError(
+            f"{'torchrun' if torchrun else 'SLURM'} started {started} processes, but trainer.devices={devices} "
+            f"trainer.nodes={nodes} are {devices * nodes}; say both numbers as they were started "
+            f"(trainer.devices: of one machine), or start as many"
+        )
 
 
 def launch(config: dict[str, Any], overrides: list[str]) -> int:

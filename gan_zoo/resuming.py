@@ -31,6 +31,10 @@ FREE = (
     "trainer.nodes",
     "trainer.timeout",
 )
+OWN_CALLBACKS = (  # those of conf/callbacks: what a file may ask for without the command line
+    "gan_zoo.callbacks.evaluation.Evaluation",
+    "gan_zoo.callbacks.resolutions.Resolutions",
+)
 MOST_SHOWN = 8  # of the changes that are refused; another model is another fifty values
 _MISSING = object()
 
@@ -68,7 +72,8 @@ def continued(composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
 
 
 def choices(overrides: list[str]) -> list[str]:
-    """model=NAME and data=NAME of the run that `overrides` resume, where they do not choose: its keys are then known.
+    """model=NAME, data=NAME and callbacks=NAME of the run that `overrides` resume, where they do not choose: its keys are then
+    known.
 
     Nothing where there is no such run; what is wrong with it is said when it is resumed.
     """
@@ -80,7 +85,7 @@ def choices(overrides: list[str]) -> list[str]:
         saved = plain_yaml.plain(file)
     except (CheckpointError, ConfigError):
         return []
-    names = {group: _name(saved, group) for group in ("model", "data")}
+    names = {group: _name(saved, group) for group in ("model", "data", "callbacks")}
     return [
         f"{group}={name}"
         for group, name in names.items()
@@ -91,7 +96,12 @@ def choices(overrides: list[str]) -> list[str]:
 
 
 def _name(saved: dict[str, Any], group: str) -> Any:
-    return saved[group].get("name") if isinstance(saved.get(group), dict) else None
+    settings = saved.get(group)
+    if not isinstance(settings, dict):
+        return None
+    if group == "callbacks":  # whose choices are called as what they hold
+        return next(iter(settings)) if len(settings) == 1 else None
+    return settings.get("name")
 
 
 def _run_directory(name: str) -> Path:
@@ -115,7 +125,7 @@ def _run_directory(name: str) -> Path:
 
 
 def _distrust(saved: dict[str, Any], composed: dict[str, Any], directory: Path) -> None:
-    """CheckpointError for a class that only the saved file names; its callbacks are those of the command line."""
+    """CheckpointError for a class that only the saved file names; of its callbacks gan_zoo's own go on."""
     for group in ("model", "data"):
         if not isinstance(saved.get(group), dict):
             raise CheckpointError(
@@ -130,7 +140,22 @@ def _distrust(saved: dict[str, Any], composed: dict[str, Any], directory: Path) 
             )
         if own:
             classes.load_data_class(target)
-    saved["callbacks"] = composed["callbacks"]
+    saved["callbacks"] = composed["callbacks"] | _own_callbacks(saved.get("callbacks"), composed["callbacks"])
+
+
+def _own_callbacks(saved: Any, composed: dict[str, Any]) -> dict[str, Any]:
+    """Those that the saved file may name; of the others it is said that they are left out."""
+    kept: dict[str, Any] = {}
+    for name, settings in (saved if isinstance(saved, dict) else {}).items():
+        target = settings.get("_target_") if isinstance(settings, dict) else None
+        if target in OWN_CALLBACKS:
+            kept[name] = settings
+        elif settings and name not in composed:
+            print(
+                f"left out on resume: callbacks.{name}, a class from outside gan_zoo ({shown(target)}); "
+                f"name it on the command line again to have it"
+            )
+    return kept
 
 
 def _named(overrides: list[str], saved: dict[str, Any]) -> list[str]:

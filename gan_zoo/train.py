@@ -19,6 +19,7 @@ def run(config: dict[str, Any]) -> None:
     if config["resume"]:
         config = resuming.continued(config, overrides)
     refuse_absent(config)
+    launch.refuse_other_number(config)
     several = config["trainer"]["devices"] * config["trainer"]["nodes"] > 1
     code = launch.launch(config, overrides) if several and not launch.is_child() else train(config)
     if code:

@@ -20,7 +20,7 @@ import pytest
 import torch
 
 import gan_zoo
-from gan_zoo import checkpoint, loading, plain_yaml
+from gan_zoo import checkpoint, loading, plain_yaml, resuming
 from gan_zoo.config import compose, conf_dir, validate
 from gan_zoo.run import data_of
 from gan_zoo.schema import CheckpointError, ConfigError
@@ -353,9 +353,24 @@ def test_a_run_directory_that_describes_no_run_is_not_resumed(
         refused(lambda: data_of(stranger.run), "data.", *([words] if place != "data._target_" else []))
 
 
-def test_callbacks_of_a_stranger_are_left_out(stranger: Stranger) -> None:
+def test_callbacks_of_a_stranger_are_left_out(stranger: Stranger, capsys: pytest.CaptureFixture[str]) -> None:
     stranger.settings("callbacks", {"mine": {"_target_": "tests.test_strangers.Planted"}})
     assert stranger.resume() == 0
+    assert "left out on resume: callbacks.mine, a class from outside gan_zoo" in capsys.readouterr().out
+
+
+def test_callbacks_that_a_file_may_name_are_those_that_can_be_chosen() -> None:
+    """No other class of gan_zoo's: some write where they are told to."""
+    files = (conf_dir() / "callbacks").glob("*.yaml")
+    chosen = [settings for file in files for settings in plain_yaml.plain(file).values()]
+    assert {settings["_target_"] for settings in chosen} == set(resuming.OWN_CALLBACKS)
+
+
+def test_a_callback_of_gan_zoos_that_writes_elsewhere_is_left_out(stranger: Stranger, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    recorder = {"_target_": "gan_zoo.callbacks.recorder.Recorder", "directory": str(elsewhere), "every": 1}
+    stranger.settings("callbacks", {"mine": recorder})
+    assert stranger.resume() == 0 and not elsewhere.exists()
 
 
 class Planted:
@@ -373,8 +388,6 @@ def test_a_class_of_ones_own_is_taken_when_the_command_line_names_it_too(strange
 
 
 def test_a_choice_within_a_group_is_no_way_round_the_comparison(tmp_path: Path) -> None:
-    from gan_zoo import resuming
-
     config = validate(compose(["model=pggan"]))
     plain_yaml.save(config, tmp_path / "config.yaml")
     texts = [f"resume={tmp_path}", "model=pggan", "model/schedule=tf"]
@@ -384,8 +397,6 @@ def test_a_choice_within_a_group_is_no_way_round_the_comparison(tmp_path: Path) 
 
 
 def test_what_the_command_line_takes_away_is_compared_too(made: Path) -> None:
-    from gan_zoo import resuming
-
     composed = changed(compose([f"resume={made}"]), "model.n_critic", GONE)
     refused(lambda: resuming.continued(composed, ["~model.n_critic"]), "model.n_critic: 1 -> not set")
 
@@ -494,8 +505,6 @@ def test_an_id_that_wandb_could_not_have_given_is_refused(tmp_path: Path) -> Non
 
 
 def test_of_many_changes_some_are_named_and_the_others_counted(made: Path) -> None:
-    from gan_zoo import resuming
-
     texts = [f"resume={made}", "model=pggan", "data=avatars"]
     with pytest.raises(ConfigError) as refusal:
         resuming.continued(compose(texts), texts)

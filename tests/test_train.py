@@ -189,6 +189,26 @@ def test_a_finished_run_keeps_its_target(whole: Path) -> None:
     assert f"resume={whole}" in said
 
 
+def test_the_callbacks_of_a_run_go_on_with_it(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+
+    def measured() -> list[int]:
+        return [int(row["samples_seen"]) // 640 for row in rows(run) if row["evaluation/frechet_distance"]]
+
+    told = [
+        "callbacks=evaluation",
+        "callbacks.evaluation.every=640",
+        "callbacks.evaluation.metrics=[frechet]",
+    ]
+    train(*SMALL, *told, "max_samples=1280", f"output_dir={run}")
+    assert "changed on resume: callbacks" not in train(f"resume={run}", "max_samples=2560")
+    assert measured() == [1, 2, 3, 4]
+    train(f"resume={run}", "max_samples=3840", "callbacks.evaluation.every=1280")
+    assert measured() == [1, 2, 3, 4, 6]
+    train(f"resume={run}", "max_samples=4480", "callbacks=default")
+    assert plain_yaml.plain(run / "config.yaml")["callbacks"] == {} and measured() == [1, 2, 3, 4, 6]
+
+
 def test_two_processes_train_a_run_together(tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(*SMALL, "max_samples=3200", "trainer.devices=2", f"output_dir={run}")
