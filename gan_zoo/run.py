@@ -31,7 +31,7 @@ from gan_zoo.callbacks.doctor import Doctor
 from gan_zoo.callbacks.pictures import Pictures
 from gan_zoo.callbacks.progress import Progress
 from gan_zoo.callbacks.recorder import Recorder
-from gan_zoo.callbacks.roll_call import RollCall, timed_out
+from gan_zoo.callbacks.roll_call import RollCall, lost_peer, timed_out
 from gan_zoo.data.stream import BatchDataset, DataModule, lost_worker
 from gan_zoo.gan import GAN, NonFinite
 from gan_zoo.media import medium_of
@@ -163,7 +163,7 @@ def _trainer(config: dict[str, Any], callbacks: list[Callback], told: list[Logge
     wanted = config["trainer"]
     several = wanted["devices"] * wanted["nodes"] > 1
     strategy = GradientAverage(timeout=timedelta(seconds=wanted["timeout"])) if several else "auto"
-    return Trainer(
+    trainer = Trainer(
         accelerator=wanted["accelerator"],
         devices=wanted["devices"],
         num_nodes=wanted["nodes"],
@@ -180,6 +180,11 @@ def _trainer(config: dict[str, Any], callbacks: list[Callback], told: list[Logge
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+    # Lightning's handlers end a run without a checkpoint and with exit code 0, and its processes tell one another of signals by
+    # a collective that the host waits for before each step: `Signals` does both
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 def train(config: dict[str, Any]) -> int:
@@ -222,16 +227,23 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
     )
     code = 1
     try:
-        trainer.fit(gan, data)
-        code = 130 if trainer.interrupted else signals.exit_code
+        with signals.heard():
+            trainer.fit(gan, data)
+        code = signals.exit_code
+    except SystemExit:  # also how Lightning ends after Ctrl-C
+        if signals.received is None:
+            raise
+        code = signals.exit_code
     except NonFinite as stop:
         _say(f"stopped: {stop}\nthe last good checkpoint is in {directory / 'checkpoints'}")
         code = 3
     except RuntimeError as failure:
-        if config["debug"] or not (timed_out(failure) or lost_worker(failure)):
+        if config["debug"] or not (timed_out(failure) or lost_peer(failure) or lost_worker(failure)):
             raise
         if lost_worker(failure):
             _report_worker(failure, data.workers, directory)
+        elif lost_peer(failure):
+            _report_loss(directory)
         else:
             _report_absence(callbacks[0], config["trainer"]["timeout"], directory)
     finally:
@@ -259,6 +271,15 @@ def _report_absence(roll: Callback, seconds: float, directory: Path) -> None:
     print(
         f"error: process {rank()} waited {seconds:g} s, but {who}; the run ends. Go on from the last checkpoint by "
         f"resume={directory}, with a larger trainer.timeout if the step was only slow",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _report_loss(directory: Path) -> None:
+    print(
+        f"error: process {rank()} lost another process of the run, which ended first and says why itself, or was killed; "
+        f"go on from the last checkpoint by resume={directory}",
         file=sys.stderr,
         flush=True,
     )

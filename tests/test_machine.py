@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
-from gan_zoo import devices, profile, run
+from gan_zoo import devices, launch, profile, run
 from gan_zoo.config import compose, validate
 from gan_zoo.regularizers import _std_over_ranks
 from gan_zoo.schema import ConfigError
@@ -103,6 +104,56 @@ def test_the_lock_of_a_run_is_not_touched_while_it_is_held(tmp_path: Path) -> No
         ):
             raise AssertionError("two runs in one directory")
     assert not (tmp_path / ".owner").exists()
+
+
+@pytest.mark.parametrize(
+    ("started", "told", "words"),
+    [
+        ({}, {"devices": 1, "nodes": 2}, "trainer.nodes=2 came, but this process was started alone"),
+        (
+            {"LOCAL_RANK": "0", "WORLD_SIZE": "2"},
+            {"devices": 1},
+            "torchrun started 2 processes, but trainer.devices=1 trainer.nodes=1 are 1",
+        ),
+        (
+            {"LOCAL_RANK": "0", "WORLD_SIZE": "4"},
+            {"devices": 4, "nodes": 2},
+            "torchrun started 4 processes, .* are 8",
+        ),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "3"}, {"devices": 2}, "SLURM started 3 processes, .* are 2"),
+    ],
+)
+def test_another_number_of_processes_than_the_config_plays_with_is_refused(
+    started: dict[str, str], told: dict[str, int], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in started.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=words):
+        launch.refuse_other_number({"trainer": {"nodes": 1, **told}})
+
+
+@pytest.mark.parametrize(
+    ("started", "told"),
+    [
+        ({}, {"devices": 4, "nodes": 1}),  # which `launch` starts
+        ({"LOCAL_RANK": "1", "WORLD_SIZE": "4"}, {"devices": 2, "nodes": 2}),
+        ({"SLURM_PROCID": "1", "SLURM_NTASKS": "2"}, {"devices": 2, "nodes": 1}),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "1"}, {"devices": 2, "nodes": 1}),
+    ],
+)
+def test_as_many_processes_as_the_config_plays_with_are_taken(
+    started: dict[str, str], told: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in started.items():
+        monkeypatch.setenv(name, value)
+    launch.refuse_other_number({"trainer": told})
+
+
+def test_lightning_has_the_two_methods_that_are_taken_from_it() -> None:
+    """Private names: where one is gone, its work is done by another, which `run._trainer` must find."""
+    trainer = Trainer(logger=False, accelerator="cpu", devices=1)
+    assert callable(trainer._signal_connector.register_signal_handlers)
+    assert callable(trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor)
 
 
 def test_one_process_of_several_describes_a_run_that_is_not_trained(

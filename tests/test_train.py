@@ -154,6 +154,46 @@ def test_a_signal_leaves_a_checkpoint_and_its_exit_code(number: int, code: int, 
     )
 
 
+SLOW_DATA = """
+import time
+from gan_zoo.data.toy import Ring
+class SlowRing(Ring):
+    def train_set(self):
+        print("reading", flush=True)
+        time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_before_the_first_step_ends_the_run_at_once_with_its_exit_code(
+    number: int, code: int, tmp_path: Path
+) -> None:
+    (tmp_path / "slow.py").write_text(SLOW_DATA)
+    with subprocess.Popen(
+        command(*SMALL, "data._target_=slow.SlowRing", f"output_dir={tmp_path}/run"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+    ) as process:
+        while "reading" not in process.stdout.readline():  # type: ignore[union-attr]
+            assert process.poll() is None
+        process.send_signal(number)
+        started = time.time()
+        _, errors = process.communicate(timeout=50)
+    assert process.returncode == code and time.time() - started < 40 and "Traceback" not in errors, errors
+    assert not checkpoint.all_of(tmp_path / "run/checkpoints")
+
+
+def test_torchrun_without_the_number_of_devices_is_refused_and_writes_nothing(tmp_path: Path) -> None:
+    """Else each process would be a run of its own, and all of them write into one directory."""
+    arguments = command(*SMALL, "max_samples=640", f"output_dir={tmp_path}/run")[1:]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", *arguments]
+    done = subprocess.run(torchrun, capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0 and "torchrun started 2 processes, but trainer.devices=1" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_that_is_going_on_is_not_written_to_by_another(tmp_path: Path) -> None:
     run = tmp_path / "run"
     with subprocess.Popen(
@@ -234,6 +274,28 @@ def test_a_process_that_dies_ends_the_others_and_is_named(tmp_path: Path) -> Non
     )  # two seconds on a free machine; without torchrun's watch it would be for ever
     assert process.returncode == 1 and re.search(r"process 1 of the run .*SIGKILL", errors), errors
     assert not any(Path(f"/proc/{pid}").exists() for pid in ranks.values())
+
+
+FAILING = """
+from lightning.pytorch import Callback
+from gan_zoo.schema import DataError
+class Failing(Callback):
+    def on_train_batch_start(self, trainer, gan, *_):
+        if trainer.global_rank == 1 and gan.iteration == 5:
+            raise DataError("pictures/7.png", "is cut off")
+"""
+
+
+def test_a_mistake_that_one_process_meets_is_told_without_the_traces_of_the_others(tmp_path: Path) -> None:
+    (tmp_path / "planted.py").write_text(FAILING)
+    done = subprocess.run(
+        command(*SMALL, "trainer.devices=2", "callbacks.mine={_target_: planted.Failing}",
+                f"output_dir={tmp_path}/run"),
+        capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+    )  # fmt: skip
+    assert done.returncode in (1, 2) and "error: pictures/7.png: is cut off" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes of the run in /proc")

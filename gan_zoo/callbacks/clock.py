@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, cast
 
@@ -38,7 +40,8 @@ class Clock(Callback):
 
 
 class Signals(Callback):
-    """SIGINT, SIGTERM and SLURM's SIGUSR1 end the run after the step in progress; a second SIGINT ends it at once.
+    """SIGINT, SIGTERM and SLURM's SIGUSR1 end the run after the step in progress; a second SIGINT, and each of them before
+    the first step, when there is nothing to save, ends it at once.
 
     Of several processes all stop together, a step later: what each has received is exchanged while the next step is played, on
     the CPU, so that no step waits for it. `received` is the signal, or None; the exit code a shell expects is 128 + its number,
@@ -48,6 +51,7 @@ class Signals(Callback):
     def __init__(self) -> None:
         self.received: int | None = None  # known to all processes
         self._own: int | None = None  # what this process was sent
+        self._playing = False
         self._handlers: dict[int, Any] = {}
         self._group: dist.ProcessGroup | None = None
         self._exchange: tuple[dist.Work, torch.Tensor] | None = None
@@ -58,20 +62,37 @@ class Signals(Callback):
             return 0
         return 128 + (signal.SIGINT if self.received == signal.SIGINT else signal.SIGTERM)
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if world_size() > 1:
-            self._group = cast(dist.ProcessGroup, dist.new_group(backend="gloo"))
-        # not earlier: Lightning installs handlers of its own before, whose SIGTERM ends the run with exit code 0
-        if threading.current_thread() is not threading.main_thread():
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Within it signals come here, from before the data are read on."""
+        self._listen()
+        try:
+            yield
+        finally:
+            self._restore()
+
+    def _listen(self) -> None:
+        if self._handlers or threading.current_thread() is not threading.main_thread():
             return  # only the main thread may set handlers
         wanted = [signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
         self._handlers = {number: signal.signal(number, self._receive) for number in wanted}
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self._own == signal.SIGINT:
-            self._restore()
-            raise KeyboardInterrupt
+        again = number == signal.SIGINT and self._own == signal.SIGINT
         self._own = number
+        if self._playing and not again:
+            return
+        self.received = number
+        self._restore()
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(self.exit_code)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if world_size() > 1:
+            self._group = cast(dist.ProcessGroup, dist.new_group(backend="gloo"))
+        self._playing = True
+        self._listen()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         self.received = self._own
@@ -93,7 +114,7 @@ class Signals(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._exchanged()  # begun in the last step, and nobody's any more
-        self._restore()  # before Lightning restores those it found
+        self._restore()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._restore()

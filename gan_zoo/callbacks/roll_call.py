@@ -71,3 +71,9 @@ def timed_out(failure: BaseException) -> bool:
     """
     words = ("Timed out waiting", "Application timeout caused pair closure")
     return isinstance(failure, RuntimeError) and any(word in str(failure) for word in words)
+
+
+def lost_peer(failure: BaseException) -> bool:
+    """Whether another process closed its connections, in gloo's words: it ended, by a mistake or a signal."""
+    words = ("Connection closed by peer", "Connection reset by peer")
+    return isinstance(failure, RuntimeError) and any(word in str(failure) for word in words)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import distributed as dist
 
-from gan_zoo.callbacks.roll_call import timed_out
+from gan_zoo.callbacks.roll_call import lost_peer, timed_out
 
 
 def test_every_operation_that_a_silent_process_holds_up_counts_as_timed_out() -> None:
@@ -32,5 +32,6 @@ def test_every_operation_that_a_silent_process_holds_up_counts_as_timed_out() ->
         failures.append(raised.value)
     assert [timed_out(failure) for failure in failures] == [True] * 3
     assert len({str(failure) for failure in failures}) > 1
+    assert not any(map(lost_peer, failures))
     assert not timed_out(RuntimeError("Connection closed by peer [127.0.0.1]:1234"))
     assert not timed_out(ValueError("Timed out waiting"))
