@@ -108,6 +108,8 @@ class GAN(Players, metaclass=_Assembled):
         super().__init__(optimizer, clip or {}, accumulate)
         loss, regularizer = dict(loss), dict(regularizer or {})
         self.weights = merged(loss.pop("weights", None), regularizer.pop("weights", None), weights)
+        if self.weights["generator"].get("mode_seeking") == 0:  # a preset's way to leave it out
+            del self.weights["generator"]["mode_seeking"]
         self.loss, self.regularizer = losses.create(**loss), regularizers.create(**regularizer)
         self.latent = Latent(**latent) if latent else None
         self.n_critic, self.update, self.discriminator_update = n_critic, update, discriminator_update
@@ -371,12 +373,12 @@ class GAN(Players, metaclass=_Assembled):
         return terms
 
     def _generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
-        terms = self.generator_terms(batch, fake)
+        more: Terms = {}
         if self.latent and "mode_seeking" in self.weights["generator"]:
             other = self.latent.draw(len(batch["latent"]), self.device)
             again = self.generate({**batch, "latent": other})
-            terms["mode_seeking"] = mode_seeking(fake, again, batch["latent"], other)
-        return terms
+            more["mode_seeking"] = mode_seeking(fake, again, batch["latent"], other)
+        return self.generator_terms(batch, fake) | more
 
     def _fakes(self, batch: Batch, with_graph: bool) -> list[Tensor]:
         with torch.set_grad_enabled(with_graph):

@@ -246,6 +246,12 @@ def test_mode_seeking_keeps_samples_apart() -> None:
     assert spread(1.0) > 1.5 * spread(0.0)
 
 
+def test_a_weight_of_0_leaves_mode_seeking_out() -> None:
+    gan = points(weights={"generator": {"mode_seeking": 0.0}})
+    play(gan, 1)
+    assert "generator/mode_seeking" not in gan.figures()
+
+
 def test_mode_seeking_needs_latents() -> None:
     with pytest.raises(ConfigError, match=r"mode_seeking compares .* no model\.latent"):
         points(weights={"generator": {"mode_seeking": 1.0}}, latent=None)

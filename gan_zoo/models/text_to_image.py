@@ -371,16 +371,16 @@ class TextToImage(GAN):
         return batch
 
     def generate(self, batch: Batch) -> Tensor:
-        sentence = _sentence(self.generator, batch)
-        again = self.interpolation is not None and sentence.requires_grad
-        self._heard = (batch.get("tokens"), sentence) if again else None
-        return self.generator(batch["latent"], sentence)
+        return self.generator(batch["latent"], self._heard_by_generator(batch))
 
     def _heard_by_generator(self, batch: Batch) -> Tensor:
-        """The batch's sentences as G's own encoder read them for its pictures, with their graph; read now if it did not."""
-        (tokens, sentence), self._heard = self._heard or (None, None), None
-        heard = tokens is not None and tokens is batch.get("tokens")
-        return cast(Tensor, sentence) if heard else _sentence(self.generator, batch)
+        """The batch's sentences as G's own encoder reads them: once for all that G makes of a batch, until its terms are known."""
+        tokens, sentence = self._heard or (None, None)
+        if tokens is not None and tokens is batch.get("tokens") and torch.is_grad_enabled():
+            return cast(Tensor, sentence)
+        sentence = _sentence(self.generator, batch)
+        self._heard = (batch.get("tokens"), sentence) if sentence.requires_grad else None
+        return sentence
 
     def discriminate(self, sample: Tensor, batch: Batch) -> Judgement:
         return Judgement(*self.discriminator(sample, _sentence(self.discriminator, batch)))
@@ -423,11 +423,13 @@ class TextToImage(GAN):
         """The loss's, over the batch and half a batch more of sentences between two captions, with noise of their own."""
         half = len(fake) // 2
         if self.interpolation is None or half == 0:
+            self._heard = None
             return super().generator_terms(batch, fake)
         share, heard = self._shares(half), _sentence(self.discriminator, batch)
         z = cast(Latent, self.latent).draw(half, self.device)
         # Departs from the authors' code, where G draws all three halves as one batch of its batch norm
         more = self.generator(z, between(self._heard_by_generator(batch), share))
+        self._heard = None
         longer = {
             **batch,
             "sentence": torch.cat([heard, between(heard, share)]),

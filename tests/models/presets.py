@@ -46,7 +46,7 @@ def check_a_round(gan: Any, batch: Batch) -> None:
     assert fake.shape == batch["real"].shape
     for player, terms in (
         ("discriminator", gan.discriminator_terms(batch, fake.detach())),
-        ("generator", gan.generator_terms(batch, gan.generate(batch))),
+        ("generator", gan._generator_terms(batch, gan.generate(batch))),
     ):
         assert terms.keys() | gan.regularizer.term_names >= gan.weights[player].keys() >= terms.keys()
         total = torch.stack([gan.weights[player][name] * term for name, term in terms.items()]).sum()

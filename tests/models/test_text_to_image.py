@@ -197,22 +197,19 @@ def test_g_plays_half_a_batch_more_in_one_mean():
 @pytest.mark.parametrize(
     ("game", "readings", "without"),
     [
-        ([], 1, 2),
-        (["model.fresh_fake=true"], 2, 3),  # D's fakes are others
-        (["model.update=generator_first"], 1, 2),
-        (["model.update=simultaneous"], 1, 2),
-        (
-            ["model.update=simultaneous", "model.accumulate=2"],
-            4,
-            4,
-        ),  # micro-batches are cut anew for the terms
-        (["model.accumulate=2"], 4, 6),
-        (["model.n_critic=2"], 1, 1.5),
+        ([], 1, 3),  # its pictures, those under other latents, those between two captions
+        (["model.weights.generator.mode_seeking=0.0"], 1, 2),
+        (["model.interpolation=null"], 1, 2),
+        (["model.fresh_fake=true"], 2, 4),  # D's fakes are others
+        (["model.update=generator_first"], 1, 3),
+        (["model.update=simultaneous"], 1, 3),
+        # micro-batches are cut anew for the terms
+        (["model.update=simultaneous", "model.accumulate=2"], 4, 6),
+        (["model.accumulate=2"], 4, 8),
+        (["model.n_critic=2"], 1, 2),
     ],
 )
-def test_g_reads_a_caption_once_for_its_pictures_and_for_those_between_two(
-    game, readings, without, monkeypatch
-):
+def test_g_reads_a_caption_once_for_all_that_it_makes_of_a_batch(game, readings, without, monkeypatch):
     flowers = [
         "data=flowers",
         "model.text.vocabulary=120",
