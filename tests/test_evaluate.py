@@ -16,6 +16,7 @@ from torch import Tensor
 from gan_zoo import evaluate
 from gan_zoo.config import compose, validate
 from gan_zoo.data.images import Digits, StackedDigits
+from gan_zoo.data.stream import Shuffled
 from gan_zoo.data.toy import Ring
 from gan_zoo.evaluation import blind, cache, drawings, record, subjects
 from gan_zoo.loading import build
@@ -23,6 +24,7 @@ from gan_zoo.metrics.features import Features, raw_pixels
 from gan_zoo.metrics.frechet import frechet_distance
 from gan_zoo.metrics.measures import Measure, by_subsets, quick, take, wilson
 from gan_zoo.metrics.protocol import Figure, ProtocolMismatch, subset_interval
+from gan_zoo.metrics.scores import duplicate_threshold
 from gan_zoo.metrics.subject import (
     Judge,
     Reals,
@@ -38,6 +40,7 @@ from gan_zoo.metrics.table import MEASURES, chosen
 from gan_zoo.metrics.text_table import TOKEN_VIEWS
 from gan_zoo.run import train
 from gan_zoo.schema import ConfigError
+from tests.data.configured import made
 
 TINY = (
     "model=vanilla", "data=digits", "data.resolution=16", "max_samples=64", "sample_every=64", "logger=csv", "trainer.threads=1",
@@ -103,6 +106,51 @@ def test_a_generator_that_returns_training_data_is_a_copier_of_precision_1() -> 
     assert values("neighbours", subject)["precision"] == 1.0
     honest = values("copies", picture_subject(pictures(100, 3)))
     assert honest["copied"] < 0.06 and honest["nearest_distance"] == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_mirrored_copy_is_a_copy_where_training_mirrored() -> None:
+    train_set = picture_subject(pictures(50, 9)).train.samples
+    turned = train_set[:100].flip(-1)
+    assert values("copies", picture_subject(turned, mirrored=True)) == {
+        "copied": 1.0,
+        "nearest_distance": 0.0,
+    }
+    assert values("copies", picture_subject(turned))["copied"] < 0.1
+    honest = values("copies", picture_subject(pictures(100, 3), mirrored=True))
+    assert honest["copied"] < 0.06 and honest["nearest_distance"] == pytest.approx(1.0, abs=0.1)
+
+
+def test_samples_are_held_against_training_items_as_they_stand() -> None:
+    """Not against one draw of what augmentation makes of them."""
+    for name in ("digits", "streets", "edges"):
+        pairs = {"size": 20, "jitter": 0.2} if name != "digits" else {}
+        data = made(name, resolution=32, flip=True, **pairs)
+        plain = made(name, resolution=32, flip=False, **pairs | ({"jitter": 0.0} if pairs else {}))
+        keys = [(i, 0, 32) for i in range(20)]
+        wanted, found, trained = (
+            items.__getitems__(keys)["real"]
+            for items in (plain.train_set(), data.plain_train_set(), data.train_set())
+        )
+        assert torch.equal(found, wanted) and not torch.equal(trained, wanted), name
+        assert data.flip is True  # training goes on as it was
+
+
+def test_a_few_equal_training_pictures_leave_the_birthday_test_as_it_is() -> None:
+    """Three in 400: in float32 their distance by |a|^2 + |b|^2 - 2ab is no 0, and would be the threshold."""
+    real = pictures(400, 1, channels=3)
+    copies = torch.cat([real[:-3], real[:3]])
+    thresholds = [
+        duplicate_threshold(Subject(Reals(train, None), Reals(real, None), real, raw_pixels(), data="noise"))
+        for train in (real[:-3], copies)
+    ]
+    assert thresholds[0] == pytest.approx(thresholds[1], rel=1e-6) and thresholds[0] > 0.1
+
+
+def test_a_divergence_lies_within_its_own_interval() -> None:
+    """Resamples of 400 points on eight modes are less even than the points themselves."""
+    fake = ring(seed=5).train_set().points(0)[:403]
+    figure = take(MEASURES["modes"], points_subject(fake))["reverse_kl"].figure
+    assert figure.interval is not None and figure.interval.low <= figure.value <= figure.interval.high
 
 
 def test_a_generator_of_one_picture_repeats_itself_in_every_batch() -> None:
@@ -283,18 +331,18 @@ class SortedByClass:
 def test_fewer_reals_than_there_are_show_all_classes_of_a_sorted_folder() -> None:
     """Of 90 of the 900, 30 of each class are expected, with a deviation of 4.2 (hypergeometric)."""
     gan = build(validate(compose(TINY)))
-    some = reals_of(gan, SortedByClass(), 8, 90, chunk=50)
+    some = reals_of(gan, Shuffled(SortedByClass()), 8, 90, chunk=50)
     assert some.labels is not None and len(some.samples) == 90
     for wanted in (some.labels, some.labels[:45]):  # measures look at the first few of what they are given
         shares = wanted.bincount(minlength=3) / len(wanted)
         assert shares.tolist() == pytest.approx([1 / 3] * 3, abs=0.2)
     levels = ((some.samples[:, 0, 0, 0] + 1) * 127.5).round().long()
     assert torch.equal(levels * 4 // 300, some.labels)  # labels stay with their pictures
-    again = reals_of(gan, SortedByClass(), 8, 90, chunk=7)
+    again = reals_of(gan, Shuffled(SortedByClass()), 8, 90, chunk=7)
     assert torch.equal(again.samples, some.samples)
-    paired = reals_of(gan, SortedByClass(), 8, 90, in_order=True)  # fake i was made from item i
+    paired = reals_of(gan, SortedByClass(), 8, 90)  # fake i was made from item i
     assert paired.labels is not None and int(paired.labels.max()) == 0
-    whole = reals_of(gan, SortedByClass(), 8, 5000)
+    whole = reals_of(gan, Shuffled(SortedByClass()), 8, 5000)
     assert whole.labels is not None and whole.labels.bincount().tolist() == [300] * 3
 
 

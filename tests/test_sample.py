@@ -20,7 +20,7 @@ def test_a_row_is_a_sample_and_its_neighbours_also_where_there_are_fewer_than_as
     asked: int, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gan = loading.build(validate(compose(["model=vanilla", "data=digits", "data.resolution=16"])))
-    data = SimpleNamespace(train_set=list, resolution=16)
+    data = SimpleNamespace(plain_train_set=list, resolution=16, flip=False)
     monkeypatch.setattr(items, "data_of", lambda run: data)
     monkeypatch.setattr(items, "real_parts", lambda *given: iter([torch.rand(3, 1, 16, 16)]))
     options = Options(n=2, neighbours=asked)

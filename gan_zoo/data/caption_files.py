@@ -81,6 +81,9 @@ class CaptionFiles(CaptionData):
         crop = None if self.kept == self.resolution else self.resolution
         return super().captioned(rows, crop=crop, **how)
 
+    def plain_train_set(self) -> BatchDataset:
+        return self.captioned(self.loaded.train, centred=True, seed=self.seed)
+
     def held_out_set(self) -> BatchDataset:
         if not len(self.loaded.held_out):
             raise ConfigError(f"no picture of {self.name} is held out; set data.held_out, for example to 0.1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -138,10 +138,19 @@ class PairData(DataModule):
                 f"class ids need data.input_channels=0 and data.classes > 0, pictures data.input_channels > 0 and "
                 f"data.classes=0; got {input_channels} and {classes}"
             )
+        if classes > 256:
+            raise ConfigError(
+                f"class ids are kept as bytes, so data.classes may be 256 at most, got {classes}"
+            )
         if not 0 <= jitter <= 1:
             raise ConfigError(f"data.jitter is a share from 0 to 1, got {jitter}")
         self.width = width or resolution
         self.input_channels, self.instances, self.jitter = input_channels, instances, jitter
+
+    def _plain(self) -> Self:
+        plain = super()._plain()
+        plain.jitter = 0.0
+        return plain
 
     def width_at(self, resolution: int) -> int:
         """The width that goes with another height than the data's own."""

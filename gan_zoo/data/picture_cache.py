@@ -70,7 +70,11 @@ def decode_all(
 
 def cache_parent(root: Path, cache: str | Path | None) -> Path:
     """Where caches go: `cache` if given, else .gan_zoo_cache beside `root`, else the user's cache folder."""
-    places = [Path(cache)] if cache is not None else [root.resolve().parent / ".gan_zoo_cache", _user_cache()]
+    places = (
+        [Path(cache).expanduser()]
+        if cache is not None
+        else [root.resolve().parent / ".gan_zoo_cache", _user_cache()]
+    )
     for place in places:
         try:
             place.mkdir(parents=True, exist_ok=True)

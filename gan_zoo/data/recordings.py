@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gan_zoo.data.folders import files_below
 from gan_zoo.extras import needed
 from gan_zoo.media.audio import RATE, Sound
 from gan_zoo.schema import DataError
@@ -127,11 +128,7 @@ def listed(folder: Path) -> list[Path]:
     """The sound files below a folder, sorted; DataError where there are none."""
     if not folder.is_dir():
         raise DataError(folder, "there is no such folder")
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    )
+    found = sorted(path for path in files_below(folder) if path.suffix.lower() in SUFFIXES)
     if not found:
         raise DataError(folder, f"holds no sound files ({', '.join(sorted(SUFFIXES))})")
     return found

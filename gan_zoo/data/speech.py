@@ -180,6 +180,14 @@ class SpeechData(DataModule):
                 yield Pair(pair.name, pair.clean, damages.KINDS[damage](pair.clean, random), damage, None)
 
 
+def refuse_no_test(held_out: float) -> None:
+    """ConfigError where no file would be kept from training, on which to tell what was learnt."""
+    if not held_out:
+        raise ConfigError(
+            "data.held_out=0 keeps no file to test on; give the share of the files that training never hears"
+        )
+
+
 def evenly(count: int, share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(kept, held out) of 0 ... count - 1: a share, at least one of two or more, evenly spread."""
     held = min(max(1, round(share * count)), count - 1) if share and count > 1 else 0
@@ -313,10 +321,10 @@ class ParallelSpeech(SpeechData):
                 folder_of(self) / self.train_folders[0],
                 "holds one file; at least two are wanted, one to hold out",
             )
-        kept, held = evenly(len(train), self.held_out)
+        refuse_no_test(self.held_out)
         first, second = (
             self._recorded(self.train_folders, [train[i] for i in rows])
-            for rows in (kept, held if len(held) else kept)
+            for rows in evenly(len(train), self.held_out)
         )
         return first, second
 
@@ -374,17 +382,18 @@ class MixedSpeech(SpeechData):
         self.folders, self.snrs, self.test_snrs, self.held_out = (clean, noise), snrs, test_snrs, held_out
 
     def load(self) -> tuple[Pairs, Pairs]:
+        refuse_no_test(self.held_out)
         sides = []
         for name in self.folders:
             root = folder_of(self) / name
             files = listed(root)
-            kept, held = evenly(len(files), self.held_out)
-            sides.append(
-                [
-                    Recordings([files[i] for i in rows], root, self.cache)
-                    for rows in (kept, held if len(held) else kept)
-                ]
-            )
+            if len(files) < 2:
+                raise DataError(
+                    root,
+                    "holds one file; at least two are wanted, one to hold out: cut a long recording in pieces",
+                )
+            rows = evenly(len(files), self.held_out)
+            sides.append([Recordings([files[i] for i in some], root, self.cache) for some in rows])
         (speech, unseen), (noise, unknown) = sides
         return Mixed(speech, noise, self.snrs, self.seed), Mixed(unseen, unknown, self.test_snrs, seed=0)
 

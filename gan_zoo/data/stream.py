@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -23,6 +24,20 @@ class BatchDataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitems__(self, keys: Sequence[Key]) -> dict[str, Tensor]: ...
+
+
+class Shuffled:
+    """The items of a data set in another order, always the same one: folders are sorted by class, or by city."""
+
+    def __init__(self, items: BatchDataset) -> None:
+        self.items = items
+        self.order = torch.randperm(len(items), generator=torch.Generator().manual_seed(0)).tolist()
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitems__(self, keys: Sequence[Key]) -> dict[str, Tensor]:
+        return self.items.__getitems__([(self.order[index], epoch, side) for index, epoch, side in keys])
 
 
 class Order:
@@ -181,6 +196,15 @@ class DataModule(LightningDataModule):
 
     def train_set(self) -> BatchDataset:
         raise NotImplementedError(f"{type(self).__name__} must define train_set()")
+
+    def plain_train_set(self) -> BatchDataset:
+        """The training items as they stand, without the mirroring, jitter and random crops of training: what samples are held against."""
+        return self._plain().train_set()
+
+    def _plain(self) -> Self:
+        plain = copy.copy(self)
+        plain.flip = False
+        return plain
 
     def held_out_set(self) -> BatchDataset:
         raise NotImplementedError(f"{type(self).__name__} must define held_out_set()")

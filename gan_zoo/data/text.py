@@ -16,6 +16,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from gan_zoo import chance
+from gan_zoo.data.folders import files_below
 from gan_zoo.data.pictures import data_error
 from gan_zoo.data.stream import DataModule, Key
 from gan_zoo.data.text_files import FileLines, Lines, Some
@@ -318,8 +319,5 @@ class OneBillionWords(_FromFiles):
 
 
 def _matching(folder: Path, pattern: str) -> list[Path]:
-    """Regular files below a folder by name, sorted; hidden ones are left out."""
-    found = (path for path in folder.rglob(pattern) if path.is_file())
-    return sorted(
-        path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    """Regular files below a folder by name, sorted; hidden ones are left out, links followed."""
+    return sorted(path for path in files_below(folder) if path.match(pattern))

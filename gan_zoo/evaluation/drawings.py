@@ -196,9 +196,15 @@ def _within(points: Tensor, references: Tensor, k: int) -> np.ndarray[Any, np.dt
 
 
 def neighbours(subject: Subject, rows: int = 4, count: int = 5) -> Figure:
-    """Left the fakes nearest to the training set, right ordinary ones, each with its nearest training pictures."""
-    fake, train = subject.part("pixels", "fake")[:5000], subject.part("pixels", "train")
-    index, distance = nearest_training(fake, train, min(count, len(train)))
+    """Left the fakes nearest to the training set, right ordinary ones, each with its nearest training pictures (where training
+    mirrored: to it or to its mirror image)."""
+    train = subject.part("pixels", "train")
+    fakes = [subject.fake[:5000], *([subject.fake[:5000].flip(-1)] if subject.mirrored else [])]
+    found = [nearest_training(fake.flatten(1), train, min(count, len(train))) for fake in fakes]
+    nearer = torch.stack([distance[:, 0] for _, distance in found]).argmin(0)
+    index, distance = (
+        torch.stack(list(part))[nearer, torch.arange(len(nearer))] for part in zip(*found, strict=True)
+    )
     order = distance[:, 0].argsort().tolist()
     sides = order[:rows], order[len(order) // 2 :][:rows]
 

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from gan_zoo.data.captions import CaptionData
 from gan_zoo.data.flower_reader import ATTRIBUTES, read_attributes
 from gan_zoo.data.flowers import Flowers
-from gan_zoo.data.stream import BatchDataset
+from gan_zoo.data.stream import BatchDataset, Shuffled
 from gan_zoo.gan import GAN
 from gan_zoo.metrics.inputs import as_features, seeded
 from gan_zoo.schema import ConfigError
@@ -137,7 +137,7 @@ class Told:
         if part == "unseen":
             assert isinstance(self.data, Flowers)  # what fits, the table says
             return self.data.unseen_set()
-        return self.data.train_set() if part == "train" else self.data.held_out_set()
+        return Shuffled(self.data.plain_train_set()) if part == "train" else self.data.held_out_set()
 
     def batch(self, part: str, start: int, count: int) -> dict[str, Tensor]:
         items = self.items(part)

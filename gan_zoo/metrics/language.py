@@ -44,9 +44,11 @@ class Language:
 
     @cached_property
     def text(self) -> str:
-        joiner = self.data.vocabulary.spelling.joiner
-        lines = (" ".join(line.split()) for line in self.training_lines) if joiner else self.training_lines
-        return "\n".join(lines)
+        """The training lines, spelt as samples are: what the vocabulary lacks is one unknown symbol."""
+        known = self.data.vocabulary
+        return "\n".join(
+            known.decode(known.encode(known.spelling.split(line))) for line in self.training_lines
+        )
 
     # ---- one number a line, [N, ...] -----------------------------------------------------------------------------
 

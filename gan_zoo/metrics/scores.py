@@ -18,7 +18,7 @@ from gan_zoo.metrics import bins, digits_classifier, duplicates
 from gan_zoo.metrics import fingerprints as prints
 from gan_zoo.metrics import modes as mode_metrics
 from gan_zoo.metrics import neighbours as near
-from gan_zoo.metrics.distances import nearest
+from gan_zoo.metrics.distances import exact_distances, nearest
 from gan_zoo.metrics.features import resized
 from gan_zoo.metrics.frechet import frechet_distance
 from gan_zoo.metrics.inception_score import am_score, mode_score, modified_score_by_class
@@ -117,14 +117,19 @@ def attribute_divergence(subject: Subject, real: Tensor, fake: Tensor) -> Number
     """
     shown = [column for column in range(real.shape[1]) if (real[:, column] >= 0).any()]
     ours, theirs = ((one[:, shown] + 1).long() for one in (fake, real))  # 0: what could not be read
-    bound = int(max(ours.max(), theirs.max())) + 1
+    cells = torch.cat([ours, theirs]).amax(0) + 1  # of each attribute
 
-    def kl(number: Callable[[Tensor], Tensor]) -> float:
-        counts = [number(one).bincount(minlength=bound**2).double() for one in (ours, theirs)]
+    def kl(*columns: int) -> float:
+        number = [torch.zeros(len(one), dtype=torch.int64) for one in (ours, theirs)]
+        for column in columns:
+            number = [
+                of * cells[column] + one[:, column] for of, one in zip(number, (ours, theirs), strict=True)
+            ]
+        counts = [one.bincount(minlength=int(cells[list(columns)].prod())).double() for one in number]
         return mode_metrics.histogram_kl(counts[0], counts[1] + 0.5)  # no hole where few reals are at hand
 
-    single = [kl(lambda one, a=a: one[:, a]) for a in range(len(shown))]  # type: ignore[misc]
-    double = [kl(lambda one, a=a, b=b: one[:, a] * bound + one[:, b]) for a, b in combinations(range(len(shown)), 2)]  # type: ignore[misc]  # fmt: skip
+    single = [kl(a) for a in range(len(shown))]
+    double = [kl(a, b) for a, b in combinations(range(len(shown)), 2)]
     found = {"attribute_kl": sum(single) / len(single)}
     return {**found, "attribute_pair_kl": sum(double) / len(double)} if double else found
 
@@ -334,15 +339,18 @@ def different_bins(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     return {"ndb": found.share, "ndb_js": found.js}
 
 
-def _nearest_training(real: Tensor, samples: Tensor) -> Tensor:
-    """Distance of each sample to its nearest in `real`, float64 [N]."""
-    return duplicates.nearest_training(samples, real)[1][:, 0]
+def _nearest_training(subject: Subject, real: Tensor, samples: Tensor) -> Tensor:
+    """Distance of each sample to its nearest in `real`, either way round where training mirrored; float64 [N]."""
+    turned = [samples]
+    if subject.mirrored:
+        turned.append(samples.unflatten(1, subject.fake.shape[1:]).flip(-1).flatten(1))
+    return torch.stack([duplicates.nearest_training(one, real)[1][:, 0] for one in turned]).amin(0)
 
 
 def copies(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     """Held-out reals say how near to the training set one comes by chance."""
-    honest = _nearest_training(real, subject.part("pixels", "held_out"))
-    distance = _nearest_training(real, fake)
+    honest = _nearest_training(subject, real, subject.part("pixels", "held_out"))
+    distance = _nearest_training(subject, real, fake)
     median = float(honest.median())
     return {"copied": float((distance < honest.quantile(0.01)).double().mean()),
             "nearest_distance": float(distance.median()) / median if median else float("nan")}  # fmt: skip
@@ -358,9 +366,10 @@ def duplicate_threshold(subject: Subject) -> float:
 
     def closest() -> float:
         train = subject.part("pixels", "train")[:5000]
-        squared = nearest(train, train, 1, exclude_self=True)[0]
-        apart = squared[squared > 1e-6]
-        return float(apart.min().sqrt()) if len(apart) else 0.0
+        index = nearest(train, train, 1, exclude_self=True)[1][:, 0]
+        distance = exact_distances(train, train[index])  # float32 finds equal pictures a little apart
+        apart = distance[distance > 0]
+        return float(apart.min()) if len(apart) else 0.0
 
     return float(subject.once("closest", closest))
 

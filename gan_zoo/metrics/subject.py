@@ -17,7 +17,7 @@ from gan_zoo.data.avatars import READ_FROM, Avatars, read_attributes
 from gan_zoo.data.captions import CaptionData
 from gan_zoo.data.images import Digits, StackedDigits
 from gan_zoo.data.pair_data import PairData
-from gan_zoo.data.stream import BatchDataset, DataModule
+from gan_zoo.data.stream import BatchDataset, DataModule, Shuffled
 from gan_zoo.data.streets import Streets
 from gan_zoo.data.text import Text
 from gan_zoo.data.toy import Mixture, Triangles
@@ -104,7 +104,8 @@ class Subject:
     scorer: gives the probabilities of the Inception score, where truth.judge is not to. source: G, and discriminator:
     (samples, labels) -> its Judgement, where the trained players are at hand. paired: fake i was made from what
     held-out real i was paired with; conditions: that, on the wire, where it is pictures or maps of ids. told: the
-    captions that fakes were made from. k, k_density: neighbours.
+    captions that fakes were made from. mirrored: training showed each picture either way round, so that a copy may be
+    mirrored. k, k_density: neighbours.
     """
 
     train: Reals
@@ -126,6 +127,7 @@ class Subject:
     paired: bool = False
     conditions: Tensor | None = None
     told: Told | None = None
+    mirrored: bool = False
     _views: dict[tuple[str, str], Tensor] = field(default_factory=dict, repr=False)
     _once: dict[str, Any] = field(default_factory=dict, repr=False)
     _of_model: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -344,9 +346,10 @@ def subject_of(
             f"samples of modality {data.modality} cannot be measured here; pictures, points and text can"
         )
     resolution = fake.shape[-2] if fake.dim() == 4 else data.resolution
+    own = data.held_out_set()
     train, held_out = (
-        reals_of(gan, items, resolution, reals, _chunk(data, CHUNK), in_order=paired)
-        for items in (data.train_set(), data.held_out_set())
+        reals_of(gan, items, resolution, reals, _chunk(data, CHUNK))
+        for items in (Shuffled(data.plain_train_set()), own if paired else Shuffled(own))
     )
     truth = truth_of(data, resolution)
     truth = truth._replace(segmenter=segmenter) if segmenter else truth
@@ -354,7 +357,8 @@ def subject_of(
         train, held_out, fake, features or features_of(data, fake), data.modality, str(data.name), truth, asked, seed,
         conditions=conditions_of(data, n, resolution),
         discriminator=None if paired else partial(judged, gan), source=source_of(gan), paired=paired,
-        told=Told(gan, data, seed, joint) if paired and isinstance(data, CaptionData) else None, **options,
+        told=Told(gan, data, seed, joint) if paired and isinstance(data, CaptionData) else None,
+        mirrored=data.flip, **options,
     )  # fmt: skip
 
 
@@ -411,16 +415,9 @@ def source_of(gan: GAN) -> Source | None:
 
 
 @torch.no_grad()
-def reals_of(
-    gan: GAN, items: BatchDataset, resolution: int, most: int, chunk: int = CHUNK, *, in_order: bool = False
-) -> Reals:
-    """Items of a data set, of its first epoch: at most `most`, shuffled, always alike.
-
-    Folders are sorted by class, and measures look at the first few of what they are given. in_order: the first items as
-    they stand, where fakes were made from them.
-    """
-    order = torch.arange(len(items)) if in_order else torch.randperm(len(items), generator=seeded(0))
-    order, labels = order[:most], []
+def reals_of(gan: GAN, items: BatchDataset, resolution: int, most: int, chunk: int = CHUNK) -> Reals:
+    """The first items of a data set, of its first epoch: at most `most`."""
+    order, labels = torch.arange(min(len(items), most)), []
 
     def part(indices: Tensor) -> Tensor:
         batch = items.__getitems__([(i, 0, resolution) for i in indices.tolist()])

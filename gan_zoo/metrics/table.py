@@ -15,6 +15,7 @@ from torch import Tensor
 from gan_zoo.metrics import captions, generator_scores, scores
 from gan_zoo.metrics.captions import ATTRIBUTES
 from gan_zoo.metrics.measures import (
+    JACKKNIFE,
     Meaning,
     Measure,
     Numbers,
@@ -24,6 +25,7 @@ from gan_zoo.metrics.measures import (
     by_subsets,
     by_trials,
     no_floor,
+    only,
     unknown,
     wilson,
 )
@@ -168,7 +170,7 @@ MEASURES: dict[str, Measure] = {
              "Samples within 3 sigma of their nearest mode; of perfect 2-D ones 98.9 % are.", SHARE),
          "reverse_kl": Meaning(
              "reverse KL", True, "KL of samples over the modes from uniform, in nats; 0: all equally often.", POSITIVE)},
-        _mixture, by_bootstrap(200), cheap=True, settings=lambda s: {"deviations": 3.0},
+        _mixture, both(by_bootstrap(200), only(JACKKNIFE, "reverse_kl")), cheap=True, settings=lambda s: {"deviations": 3.0},
         details=scores.mode_counts),
     "stacked_modes": Measure(
         "Modes of 1000", "classes", scores.stacked,
@@ -367,7 +369,7 @@ MEASURES: dict[str, Measure] = {
             "attributes' imbalance", True, "KL of each attribute's choices from those of training reals, nats; the mean.", POSITIVE),
          "attribute_pair_kl": Meaning(
              "pairs of attributes", True, "The same of pairs: large where faces are learnt by heart. Above 0 by chance.", POSITIVE)},
-        lambda s: s.truth.attributes is not None, by_bootstrap(200), cheap=True, details=scores.attribute_table),
+        lambda s: s.truth.attributes is not None, cheap=True, details=scores.attribute_table),
     "memory": Measure(
         "What D remembers", "samples", scores.memory,
         {"memory_auc": Meaning(

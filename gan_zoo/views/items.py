@@ -35,10 +35,12 @@ def nearest(gan: GAN, run: Path, n: int, seed: int, neighbours: int, condition: 
     The training pictures are read in parts: no more than the nearest so far and one part are in memory.
     """
     samples, data = made(gan, run, n, seed, condition), data_of(run)
-    items = data.train_set()
+    items = data.plain_train_set()
     print(f"comparing with {len(items):,} training pictures", file=sys.stderr, flush=True)
     best = samples.unsqueeze(1)[:, :0]
     for part in real_parts(gan, items, data.resolution):
+        if data.flip:  # G was shown each picture either way round
+            part = torch.cat([part, part.flip(-1)])
         best = _nearer(samples, best, part, neighbours)
     return torch.cat([samples.unsqueeze(1), best], dim=1).flatten(0, 1)
 

@@ -348,6 +348,11 @@ def test_tasks_take_any_folder_of_pictures(tmp_path: Path) -> None:
         ("streets", {"classes": 3}, "data.classes must be 8"),
         ("streets", {"resolution": 8}, "from 16 px on"),
         ("streets", {"jitter": 2.0}, "a share from 0 to 1"),
+        (
+            "two_folders",
+            {"classes": 257, "input_channels": 0},
+            "kept as bytes, so data.classes may be 256 at most",
+        ),
         ("streets", {"input_channels": 3}, "class ids need data.input_channels=0"),
         ("side_by_side", {"channels": 4}, "data.channels must be 1 (grey) or 3"),
         ("side_by_side", {"modality": "image"}, "data.modality must be pair"),

@@ -530,6 +530,9 @@ def test_the_cache_lies_beside_the_root_or_with_the_user(
     root.mkdir()
     assert cache_parent(root, None) == tmp_path / ".gan_zoo_cache"
     assert cache_parent(root, tmp_path / "mine") == tmp_path / "mine"
+    monkeypatch.setenv("HOME", str(tmp_path / "mine"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "mine"))
+    assert cache_parent(root, "~/cache") == tmp_path / "mine/cache"
     (tmp_path / ".gan_zoo_cache").rmdir()
     (tmp_path / ".gan_zoo_cache").write_text("a file where the folder should be")
     monkeypatch.setattr(picture_cache, "_user_cache", lambda: tmp_path / "home")

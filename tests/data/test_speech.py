@@ -411,6 +411,40 @@ def test_clean_and_noise_folders_are_mixed_anew_each_epoch_and_exactly_again(tmp
     assert pair.noise not in heard
 
 
+def test_one_noise_file_cannot_be_trained_and_tested_on(tmp_path):
+    for i in range(3):
+        written(tmp_path / "clean" / f"c{i}.wav", 0.2 * tone(0.5, RATE, 300 + 50 * i))
+    written(tmp_path / "noise" / "cafe.wav", 0.1 * np.random.default_rng(0).standard_normal(RATE))
+
+    def mixed(**changes):
+        return MixedSpeech(
+            name="mixed_speech", resolution=1024, **STREAM, clean="clean", noise="noise", snrs=[5.0], test_snrs=[0.0],
+            root=str(tmp_path), **changes,
+        )  # fmt: skip
+
+    with pytest.raises(DataError, match=r"noise: holds one file; .* cut a long recording in pieces"):
+        mixed().prepare()
+    written(tmp_path / "noise" / "bus.wav", 0.1 * np.random.default_rng(1).standard_normal(RATE))
+    mixed().prepare()
+    with pytest.raises(ConfigError, match=r"data\.held_out=0 keeps no file to test on"):
+        mixed(held_out=0.0).prepare()
+
+
+def test_linked_folders_of_sound_are_heard_and_loops_end(tmp_path):
+    for name in (
+        "clean/a.wav",
+        "clean/sub/b.wav",
+        "elsewhere/c.wav",
+        "elsewhere/.hidden.wav",
+        "clean/.cache/d.wav",
+    ):
+        written(tmp_path / name, 0.2 * tone(0.1, RATE, 300))
+    (tmp_path / "clean/more").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (tmp_path / "clean/sub/loop").symlink_to(tmp_path / "clean", target_is_directory=True)
+    found = [str(path.relative_to(tmp_path / "clean")) for path in recordings.listed(tmp_path / "clean")]
+    assert found == ["a.wav", "more/c.wav", "sub/b.wav"]
+
+
 def test_without_the_library_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "soundfile", None)
     with pytest.raises(ConfigError, match=r"pip install 'gan-zoo\[audio\]'"):

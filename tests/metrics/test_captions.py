@@ -112,6 +112,15 @@ def test_a_model_that_draws_the_truth_shows_what_is_asked_for_seen_and_unseen():
     assert found["unseen_petal_colour"] >= 0.93
 
 
+def test_training_captions_stay_with_their_pictures_though_both_are_shuffled():
+    one = subject(truth)
+    assert one.told is not None
+    right = one.told.right("train", one.train.samples)
+    assert float(right[:, 0].nanmean()) >= 0.95
+    first = flowers().train_set().__getitems__([(i, 0, 64) for i in range(len(one.train.samples))])["real"]
+    assert not torch.equal(one.train.samples, first.float() / 127.5 - 1)  # folders are sorted
+
+
 def test_a_model_that_ignores_its_captions_is_right_by_chance_alone():
     """Truths in another order: 8 petal colours, 5 centres of which one is never the petals', 5 numbers."""
     found = figures(lambda inputs, z: truth(inputs, z).roll(7, 0), "told_attributes")

@@ -140,6 +140,22 @@ def test_words_and_copies_of_the_manual():
     assert known.floor > 0.9
 
 
+def test_copied_words_are_found_though_the_vocabulary_lacks_some():
+    data = made("python_manual", level="word", channels=500)
+    lines = [
+        " ".join(line.split()[:32])
+        for line in map(str, (data.corpus.train[i] for i in range(300)))
+        if len(line.split()) > 3
+    ]
+    assert (
+        sum("<unk>" in line for line in data.vocabulary.lines(data.vocabulary.tokens(lines, 32)))
+        > len(lines) / 2
+    )
+    assert figures(data, lines, "copied_lines")["copied_lines"].figure.value == 1
+    backwards = [" ".join(reversed(line.split())) for line in lines]
+    assert figures(data, backwards, "copied_lines")["copied_lines"].figure.value < 0.1
+
+
 def test_a_word_that_the_end_may_have_cut_is_not_counted():
     data = made("python_manual")
     line = "the value of the attribute functi"[:32]
