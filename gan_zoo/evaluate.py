@@ -10,6 +10,8 @@ from pydantic import NonNegativeInt, PositiveInt
 from gan_zoo.command import command
 from gan_zoo.evaluation import VGG, FeatureChoice, SegmentationNetwork
 
+DEFINITIONS = 2  # one more when a figure comes to mean something else: those of before are measured again
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -155,6 +157,7 @@ def _settings(subject: Subject, reals: int) -> dict[str, Any]:
     features, segmenter = subject.features, subject.truth.segmenter
     joint = subject.told.joint if subject.told else None
     return {
+        "definitions": DEFINITIONS,
         "n": len(subject.fake),
         "reals": reals,
         "seed": subject.seed,
