@@ -28,7 +28,7 @@ from gan_zoo.play.finite import NonFinite
 from gan_zoo.play.joined import joined
 from gan_zoo.play.judgement import Judgement, halves, logit_figures
 from gan_zoo.play.players import Players, frozen
-from gan_zoo.play.weights import PLAYERS, Player, merged, weighted_sum
+from gan_zoo.play.weights import PLAYERS, Player, counts, merged, weighted_sum
 from gan_zoo.schema import Arguments, ConfigError
 
 __all__ = ["GAN", "PLAYERS", "Batch", "Judgement", "NonFinite", "Player", "Terms"]
@@ -288,7 +288,7 @@ class GAN(Players, metaclass=_Assembled):
             return
         totals = {player: torch.zeros((), device=self.device) for player in reversed(PLAYERS)}
         for player in PLAYERS:
-            self._zero(player)
+            self._begin(player)
         for part, fake in zip(
             in_parts(batch, self.accumulate), self._fakes(batch, with_graph=True), strict=True
         ):
@@ -304,6 +304,7 @@ class GAN(Players, metaclass=_Assembled):
                 totals[player] = totals[player] + total.detach() / self.accumulate
         means = {player: self._ready(player, total) for player, total in totals.items()}
         for player in means:
+            self._observe(self._minimised[player])
             self._step(player)
         if scaler := self._scaler:
             scaler.update()
@@ -313,8 +314,8 @@ class GAN(Players, metaclass=_Assembled):
     def _play_discriminator(self, batch: Batch, fakes: list[Tensor]) -> None:
         fakes = [fake.detach() for fake in fakes]
         if self.discriminator_update == "separate":
-            self._turn("discriminator", batch, fakes, leave_out="fake")
-            total = self._turn("discriminator", batch, fakes, only="fake")
+            total = self._turn("discriminator", batch, fakes, leave_out="fake")
+            total = total + self._turn("discriminator", batch, fakes, only="fake")
         else:
             total = self._turn("discriminator", batch, fakes)
         self._after_discriminator(total)
@@ -332,13 +333,13 @@ class GAN(Players, metaclass=_Assembled):
         self, player: Player, batch: Batch, fakes: list[Tensor] | None, only: str = "", leave_out: str = ""
     ) -> Tensor:
         """One optimiser step of one player; returns its total, averaged over ranks."""
-        self._zero(player)
+        self._begin(player)
         total = torch.zeros((), device=self.device)
         for index, part in enumerate(in_parts(batch, self.accumulate)):
             fake = fakes[index] if fakes is not None else self.generate(part)
             self._scored = {}
             terms = (
-                self._discriminator_terms(part, fake)
+                self._discriminator_terms(part, fake, observe=not only)
                 if player == "discriminator"
                 else self._generator_terms(part, fake)
             )
@@ -347,12 +348,13 @@ class GAN(Players, metaclass=_Assembled):
             self._backward(player, part_total)
             total = total + part_total.detach() / self.accumulate
         mean_total = self._ready(player, total)
+        self._observe(self._minimised[player])
         self._step(player)
         if scaler := self._scaler:
             scaler.update()
         return mean_total
 
-    def _discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+    def _discriminator_terms(self, batch: Batch, fake: Tensor, observe: bool = True) -> Terms:
         terms = self.discriminator_terms(batch, fake)
         if self.regularizer.term_names:
             real_logits = self._judged[0].logits if self._judged else ()
@@ -368,8 +370,9 @@ class GAN(Players, metaclass=_Assembled):
                     fake.detach().float() * scale,
                     real_logits,
                 )
-        if self.observing and self._judged:
-            self.observations |= logit_figures(self.loss, *self._judged)
+        if observe and self.observing and self._judged:
+            figures = logit_figures(self.loss, *self._judged)
+            self._observe({name: value / self.accumulate for name, value in figures.items()})
         return terms
 
     def _generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
@@ -394,10 +397,11 @@ class GAN(Players, metaclass=_Assembled):
 
     def _total(self, player: Player, terms: Terms, only: str = "", leave_out: str = "") -> Tensor:
         total = weighted_sum(player, terms, self.weights[player], only, leave_out)
-        named = {f"{player}/{name}": term.detach() for name, term in terms.items()}
-        self._minimised[player] = named | {f"{player}/total": total.detach()}
-        if self.observing:
-            self.observations |= self._minimised[player]
+        played = {name: term for name, term in terms.items() if counts(name, only, leave_out)}
+        found = self._minimised[player]
+        for name, value in {**played, "total": total}.items():
+            share = value.detach() / self.accumulate
+            found[f"{player}/{name}"] = found.get(f"{player}/{name}", 0) + share
         return total
 
     @property

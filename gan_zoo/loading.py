@@ -323,9 +323,11 @@ def export(gan: GAN, folder: Path, description: dict[str, Any], card: str) -> No
 def initialise_from(gan: GAN, path: str | Path) -> tuple[list[str], list[str]]:
     """Copies the weights that match in name and shape from a run or export; returns the names (matched, not matched).
 
-    Counters and the optimisers' state stay as new.
+    An average of G that the source does not have begins at the source's G. Counters and the optimisers' state stay as new.
     """
     source = _weights_of(local(path))
+    if not any(name.startswith("ema_generator.") for name in source):
+        source |= {f"ema_{name}": value for name, value in source.items() if name.startswith("generator.")}
     own = {name: value for name, value in gan.state_dict().items() if isinstance(value, Tensor)}
     matched = [name for name, value in own.items() if _alike(value, source.get(name))]
     if not {name for name, _ in gan.named_parameters()} & set(matched):  # every GAN has buffers that match

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_zoo import chance
+from gan_zoo import chance, loading
+from gan_zoo.config import compose, validate
 from gan_zoo.gan import GAN, Batch, Judgement
 from gan_zoo.losses import mode_seeking
 from gan_zoo.schema import ConfigError
@@ -205,6 +207,56 @@ def test_noise_on_what_d_sees_fades_with_samples_seen() -> None:
         gan.samples_seen = seen
         spreads.append(gan.score(real, {}).logits.std().item())
     assert spreads == pytest.approx([1.0, 0.5, 0.0], abs=0.05)
+
+
+def test_an_average_that_the_source_lacks_begins_at_the_sources_generator(tmp_path: Path) -> None:
+    config = validate(compose(["model=vanilla", "data=ring", "model.ema_half_life=null", "seed=1"]))
+    source = loading.build(config)
+    loading.export(source, tmp_path / "export", loading.described(config), "")
+    for average in ("model.ema_half_life=100", "model.ema_decay=0.9"):
+        new = loading.build(
+            validate(compose(["model=vanilla", "data=ring", "seed=2", "model.ema_half_life=null", average]))
+        )
+        _, missing = loading.initialise_from(new, tmp_path / "export")
+        assert torch.equal(new.sample(8, seed=3), source.sample(8, seed=3)) and missing == []
+
+
+@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
+def test_figures_of_micro_batches_are_those_of_the_step(update: str) -> None:
+    """Nets without batch statistics: cut in four or whole, a step has one and the same loss."""
+    found = []
+    for accumulate in (1, 4):
+        gan = points(accumulate=accumulate, update=update)
+        play(gan, 1)
+        found.append(gan.figures())
+    assert found[0].keys() == found[1].keys()
+    for name, value in found[0].items():
+        assert found[1][name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
+
+
+def test_two_turns_of_d_are_told_as_one_loss() -> None:
+    gan = points(discriminator_update="separate")
+    play(gan, 1)
+    found = gan.figures()
+    parts = found["discriminator/real"] + found["discriminator/fake"]
+    assert found["discriminator/total"] == pytest.approx(parts, rel=1e-5)
+    assert float(gan.discriminator_loss_moments[0]) == pytest.approx(parts, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["rmsprop", "rmsprop_tensorflow"])
+def test_both_play_at_once_where_one_optimiser_is_told_on_the_device_and_one_is_not(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU, where G's fused Adam leaves a step out by itself and D's optimiser reads the flag before."""
+    monkeypatch.setattr(GAN, "_masks", lambda self, optimizer: bool(optimizer.defaults.get("fused")))
+    both = {
+        "generator": {"name": "adam", "lr": 1e-3, "fused": True},
+        "discriminator": {"name": name, "lr": 1e-3},
+    }
+    gan = points(update="simultaneous", optimizer=both)
+    before = copy.deepcopy(gan.generator.state_dict())
+    play(gan, 2)
+    assert not any(torch.equal(before[key], value) for key, value in gan.generator.state_dict().items())
 
 
 def test_mode_seeking_is_the_inverse_of_how_far_samples_are_for_the_distance_of_their_latents() -> None:

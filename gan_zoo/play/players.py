@@ -37,7 +37,7 @@ class Players(LightningModule):
         self.observing = True  # the logger's callback says at which steps the figures are wanted
         self.observations: Terms = {}
         self._flag = FiniteFlag()
-        self._minimised: dict[Player, Terms] = {}  # in the turn, as they are observed
+        self._minimised: dict[Player, Terms] = {}  # in the turn: means over its micro-batches
         self._rates: dict[Player, dict[str, schedules.Schedule]] = {}
 
     # ---- optimisers -------------------------------------------------------------------------------------------------
@@ -74,8 +74,16 @@ class Players(LightningModule):
 
     # ---- from a loss to a step --------------------------------------------------------------------------------------
 
-    def _zero(self, player: Player) -> None:
+    def _begin(self, player: Player) -> None:
+        """A turn: without gradients and figures of the last."""
         self._optimizer(player).zero_grad(set_to_none=True)
+        self._minimised[player] = {}
+
+    def _observe(self, figures: Terms) -> None:
+        """Adds to the step's figures: micro-batches hand in their share, two turns of a player what each played for."""
+        if self.observing:
+            for name, value in figures.items():
+                self.observations[name] = self.observations.get(name, 0) + value
 
     def _backward(self, player: Player, total: Tensor, retain_graph: bool = False) -> None:
         scaler = self._scaler
@@ -107,8 +115,10 @@ class Players(LightningModule):
     def _step(self, player: Player) -> None:
         """Steps unless something was not finite: the device leaves the update out, or the host reads the flag at once."""
         optimizer = self._optimizer(player)
-        if self._masks(optimizer):
-            optimizer.found_inf, optimizer.grad_scale = (~cast(Tensor, self._flag.unread)).float(), None  # type: ignore[attr-defined]
+        if (
+            self._masks(optimizer) and self._flag.unread is not None
+        ):  # else it was just read, and all was finite
+            optimizer.found_inf, optimizer.grad_scale = (~self._flag.unread).float(), None  # type: ignore[attr-defined]
         else:
             self.raise_if_not_finite()
         if scaler := self._scaler:

@@ -38,8 +38,13 @@ def weighted_sum(
             f"without a weight: {listed(terms.keys() - weights.keys())}; "
             f"without a term: {listed(weights.keys() - terms.keys())}"
         )
-    counted = [name for name in terms if name != leave_out and only in ("", name)]
+    counted = [name for name in terms if counts(name, only, leave_out)]
     return torch.stack([weights[name] * terms[name] for name in counted]).sum()
+
+
+def counts(name: str, only: str = "", leave_out: str = "") -> bool:
+    """Whether a term is of a turn that plays for `only` one, or for all but the one to `leave_out`."""
+    return name != leave_out and only in ("", name)
 
 
 def listed(names: Iterable[str]) -> str:
