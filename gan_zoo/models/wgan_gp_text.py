@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_zoo import schedules
+from gan_zoo import chance, schedules
 from gan_zoo.gan import GAN, Batch, Judgement
 from gan_zoo.nn.initialisation import InitName, initialise
 from gan_zoo.nn.noise import vector_size
@@ -19,7 +19,7 @@ from gan_zoo.nn.per_layer import outputs_of
 from gan_zoo.schema import Arguments, ByName, ConfigError
 from gan_zoo.vocabulary import PAD, SYMBOL_BYTES, Vocabulary
 
-Output = Literal["softmax", "straight_through"]
+Output = Literal["softmax", "straight_through", "gumbel"]
 
 
 class ResidualBlock(nn.Module):
@@ -41,12 +41,18 @@ class ResidualBlock(nn.Module):
         return x + self.scale * self.residual(x)
 
 
-def _said(distribution: Tensor, output: Output) -> Tensor:
-    """[N, vocabulary, ...] as D is shown it: the distribution, or its likeliest word alone, with the distribution's gradient.
+def _said(logits: Tensor, output: Output, training: bool) -> Tensor:
+    """[N, vocabulary, ...] as D is shown it: the distribution, or one word alone, with the distribution's gradient.
 
-    straight_through (Bengio et al. 2013, sec. 4): D cannot tell G's words by their not being quite 0 and 1, and so looks at
-    what they say; but the gradient is of another function than the one that was played.
+    straight_through (Bengio et al. 2013, sec. 4): the likeliest word. D cannot tell G's words by their not being quite 0 and
+    1, and so looks at what they say; but the gradient is of another function than the one that was played, and fades as G
+    grows sure. gumbel: in training a word drawn from the distribution, by noise on its logits (Jang et al. 2017, sec. 2.2;
+    on GANs Kusner & Hernandez-Lobato 2016), so that what G is unsure of is tried; the likeliest one otherwise.
     """
+    if output == "gumbel" and training:
+        share = chance.uniform_rows(logits.shape, logits.device).clamp(1e-9, 1 - 1e-6)
+        logits = logits - (-share.log()).log()
+    distribution = logits.softmax(1)
     if output == "softmax":
         return distribution
     word = F.one_hot(distribution.argmax(1), distribution.shape[1]).movedim(-1, 1).to(distribution)
@@ -89,7 +95,7 @@ class CNNGenerator(nn.Module):
     def forward(self, z: Tensor, length: int) -> Tensor:
         """length: positions that are wanted, the first ones."""
         logits = self.last(self.blocks(self.stem(z).unflatten(1, self.shape)))
-        return _said(logits[:, :, :length].float().softmax(1), self.output)
+        return _said(logits[:, :, :length].float(), self.output, self.training)
 
 
 class LSTMGenerator(nn.Module):
@@ -126,7 +132,7 @@ class LSTMGenerator(nn.Module):
             for _ in range(length):
                 told = torch.cat([z, said], 1) if self.feedback else z
                 hidden, cell = self.cell(told, (hidden, cell))
-                said = _said(self.last(hidden).softmax(1), self.output)
+                said = _said(self.last(hidden), self.output, self.training)
                 distributions.append(said)
             return torch.stack(distributions, 2)
 

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 import gan_zoo
-from gan_zoo import loading, sample
+from gan_zoo import chance, loading, sample
 from gan_zoo.config import compose, validate
 from gan_zoo.run import data_module
 from gan_zoo.schema import ConfigError
@@ -139,6 +139,27 @@ def test_straight_through_shows_words_and_has_the_gradient_of_the_distribution(n
         torch.autograd.grad(score, net.last.bias) for score, net in zip(scores, (hard, soft), strict=True)
     ]
     torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("name", ["text_cnn", "text_lstm"])
+def test_gumbel_draws_words_from_the_distribution_in_training_and_says_the_likeliest_after(name: str):
+    generator = small(f"model/generator={name}", "model.generator.output=gumbel").generator
+    soft = small(f"model/generator={name}").generator
+    soft.load_state_dict(generator.state_dict())
+    with torch.no_grad():
+        soft.last.weight.mul_(5)
+        generator.last.weight.mul_(5)  # at the start all words are alike
+    z = torch.randn(1, 128)
+    chance.begin_step(0, 1)
+    with torch.no_grad():
+        words = generator(z.expand(20_000, -1), 2)[:, :, 1]
+        wanted = soft(z, 2)[0, :, 1]
+    assert set(words.unique().tolist()) == {0, 1} and torch.equal(words.sum(1), torch.ones(20_000))
+    deviation = (wanted * (1 - wanted) / 20_000).sqrt() + 1e-4
+    assert ((words.mean(0) - wanted).abs() < 5 * deviation).all() and wanted.max() < 0.9
+    generator.eval()
+    assert torch.equal(generator(z, 2).argmax(1), soft(z, 2).argmax(1))
+    assert torch.equal(generator(z, 2), generator(z, 2))
 
 
 def test_with_feedback_a_straight_through_lstm_hears_the_word_that_it_said():
