@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import math
 import os
 import re
 import sys
@@ -241,7 +242,10 @@ def _corrected(overrides: list[str], multirun: bool, folder: str | Path | None) 
 
     if not multirun:
         return correct(overrides, folder)[0]
-    trials = itertools.product(*(_values(text) for text in overrides))
+    values = [_values(text) for text in overrides]
+    if math.prod(map(len, values)) > 1:
+        _refuse_one_directory(overrides)
+    trials = itertools.product(*values)
     fixed: list[str] = []
     for trial in itertools.islice(trials, MOST_TRIALS_CHECKED):
         fixed = correct(trial, folder)[0]
@@ -249,6 +253,17 @@ def _corrected(overrides: list[str], multirun: bool, folder: str | Path | None) 
         new.partition("=")[0] + "".join(old.partition("=")[1:])
         for new, old in zip(fixed, overrides, strict=True)
     ]
+
+
+def _refuse_one_directory(overrides: list[str]) -> None:
+    """ConfigError where all trials of a sweep would be written into one folder: the second would be refused, after the first."""
+    for text in overrides:
+        key, _, place = text.lstrip("+").partition("=")
+        if key == "output_dir" and place and "${" not in place and len(_values(text)) == 1:
+            raise ConfigError(
+                f"output_dir={place} is one folder for all trials of the sweep; name what differs in it, as in "
+                f"'output_dir={place}/${{seed}}', or leave it out"
+            )
 
 
 def _values(override: str) -> list[str]:

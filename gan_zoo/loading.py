@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gan_zoo import __version__, chance, checkpoint, classes, plain_yaml
 from gan_zoo import config as configs
-from gan_zoo.gan import GAN
+from gan_zoo.gan import GAN, PLAYERS
 from gan_zoo.schema import CheckpointError, ConfigError
 from gan_zoo.settings import DATA_ARGUMENTS
 from gan_zoo.signatures import coerce
@@ -335,8 +335,27 @@ def initialise_from(gan: GAN, path: str | Path) -> tuple[list[str], list[str]]:
             f"{path}: no weight has the name and shape of one of this {type(gan).__name__}; "
             f"choose the same model and size"
         )
+    if not shares_of(gan, matched)["generator"]:
+        resolution = description_of(path)["config"]["data"].get("resolution")
+        raise CheckpointError(
+            f"{path}: none of G's weights fits this {type(gan).__name__}, only some of D's; choose the same model and sizes"
+            f"{f' (that run has data.resolution={resolution})' if resolution else ''}"
+        )
     gan.load_state_dict({**gan.state_dict(), **{name: source[name] for name in matched}})
     return matched, [name for name in own if name not in matched]
+
+
+def shares_of(gan: GAN, names: Collection[str]) -> dict[str, float]:
+    """Of each player's weights (not its counters), which share `names` holds."""
+    found: dict[str, float] = {}
+    for player in PLAYERS:
+        sizes = {
+            name: value.numel() for name, value in gan.named_parameters() if name.startswith(f"{player}.")
+        }
+        found[player] = sum(size for name, size in sizes.items() if name in names) / max(
+            1, sum(sizes.values())
+        )
+    return found
 
 
 def _weights_of(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from gan_zoo.media import medium_of
 from gan_zoo.schema import CheckpointError, ConfigError, DataError
 from gan_zoo.strategy import GradientAverage
 
+NAMED_AT_MOST = 5  # tensors that stay as new
 DIRECTORY_VARIABLE = "GAN_ZOO_OUTPUT_DIR"  # how the processes of one run agree on its directory
 
 
@@ -55,9 +56,12 @@ def new_directory(config: dict[str, Any]) -> Path:
                 f"{directory} already holds a run; go on with it by resume={directory}, or choose another output_dir"
             )
         return directory
-    name = config["model"].get("name") or config["model"]["_target_"].rpartition(".")[2]
     stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    return Path("runs", name, config["data"]["name"], stamp)
+    return Path("runs", _model_name(config), config["data"]["name"], stamp)
+
+
+def _model_name(config: dict[str, Any]) -> str:
+    return str(config["model"].get("name") or config["model"]["_target_"].rpartition(".")[2])
 
 
 @contextmanager
@@ -66,6 +70,7 @@ def owned(directory: Path) -> Iterator[None]:
     # beside the lock, which on Windows nobody may read or write while it is held
     owner = directory / ".owner"
     try:
+        new = not directory.exists()
         directory.mkdir(parents=True, exist_ok=True)
         lock = FileLock(directory / ".lock", timeout=0)
         lock.acquire()
@@ -86,6 +91,12 @@ def owned(directory: Path) -> Iterator[None]:
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
+        if new and [path.name for path in directory.iterdir()] == [
+            ".lock"
+        ]:  # refused before anything was written
+            with suppress(OSError):
+                (directory / ".lock").unlink()
+                directory.rmdir()
 
 
 def data_module(config: dict[str, Any], local: bool = True) -> DataModule:
@@ -222,9 +233,10 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
         return 0
     trainer = _trainer(config, callbacks, loggers.chosen(config, directory, rank()))
     _say(
-        f"{directory}: {config['model'].get('name')} on {config['data']['name']}, {trainer.world_size} process(es) on "
+        f"{directory}: {_model_name(config)} on {config['data']['name']}, {trainer.world_size} process(es) on "
         f"{config['trainer']['accelerator']}, {config['trainer']['precision']}, {config['trainer']['threads']} threads"
     )
+    _remark_on_growth(gan, config)
     code = 1
     try:
         with signals.heard():
@@ -309,9 +321,14 @@ def _prepared(config: dict[str, Any], resume: dict[str, Any] | None) -> GAN:
     gan = loading.build(config)
     if config["init_from"] and not resume:
         matched, missing = loading.initialise_from(gan, config["init_from"])
+        shares = ", ".join(
+            f"{share:.0%} of the {player}'s weights"
+            for player, share in loading.shares_of(gan, matched).items()
+        )
+        named = ", ".join(missing[:NAMED_AT_MOST]) + (", ..." if len(missing) > NAMED_AT_MOST else "")
         _say(
-            f"init_from {config['init_from']}: {len(matched)} tensors matched, {len(missing)} stay as new"
-            + (f": {', '.join(missing)}" if missing else "")
+            f"init_from {config['init_from']}: {shares}; {len(missing)} tensors stay as new"
+            + (f": {named}" if missing else "")
         )
     if resume:
         gan.set_extra_state(resume["state"]["_extra_state"])  # the position of the data depends on it
@@ -329,6 +346,17 @@ def _check_space(directory: Path, gan: GAN) -> None:
         raise ConfigError(
             f"{directory}: {needed / 2**20:.0f} MiB are needed for checkpoints, {free / 2**20:.0f} MiB are free; "
             f"free some space or choose another output_dir"
+        )
+
+
+def _remark_on_growth(gan: GAN, config: dict[str, Any]) -> None:
+    """Says so where a run that grows ends before it makes pictures of the data's size."""
+    end = gan.batch_plan(max(gan.samples_seen, config["max_samples"] - 1))
+    side = config["data"]["resolution"]
+    if end is not None and end[1] < side:
+        _say(
+            f"max_samples={config['max_samples']} ends this run at {end[1]} px, before it has grown to {side}; a larger "
+            f"max_samples, also on resume, or a shorter model.schedule grows further"
         )
 
 

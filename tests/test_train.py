@@ -355,11 +355,30 @@ def test_max_samples_0_composes_builds_describes_and_ends(tmp_path: Path) -> Non
 
 def test_weights_of_a_run_start_another(whole: Path, tmp_path: Path) -> None:
     said = train(*SMALL, "max_samples=640", f"init_from={whole}", f"output_dir={tmp_path}/run")
-    assert "0 stay as new" in said
+    assert (
+        "100% of the generator's weights, 100% of the discriminator's weights; 0 tensors stay as new" in said
+    )
     train(f"run={whole}", module="export")
     assert torch.equal(
         gan_zoo.load(whole / "export").sample(5, seed=1), gan_zoo.load(whole).sample(5, seed=1)
     )
+
+
+def test_weights_of_another_size_of_picture_start_no_other_run(tmp_path: Path) -> None:
+    """Only some of D's layers have the same shapes: a new G against a trained D is no fine-tuning."""
+    dcgan = ["model=dcgan", "data=digits", *SMALL[2:], "max_samples=0"]
+    dcgan = [text for text in dcgan if not text.startswith("data.size")]
+    train(*dcgan, "data.resolution=16", "max_samples=64", "data.batch_size=64", f"output_dir={tmp_path}/run")
+    said = train(
+        *dcgan, "data.resolution=32", f"init_from={tmp_path}/run", f"output_dir={tmp_path}/new", code=2
+    )
+    assert "none of G's weights fits this DCGAN" in said and "data.resolution=16" in said
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_sweep_into_one_directory_is_refused_before_its_first_trial(tmp_path: Path) -> None:
+    said = train("-m", *SMALL, "seed=0,1", f"output_dir={tmp_path}/sweep", code=2)
+    assert "is one folder for all trials of the sweep" in said and not (tmp_path / "sweep").exists()
 
 
 def test_samples_from_the_command_line(whole: Path, tmp_path: Path) -> None:

@@ -352,8 +352,8 @@ class CGAN(GAN):
         super().__init__(**play)
         if classes < 2:
             raise ConfigError(
-                f"cgan needs labelled data, but data.classes={classes}; take data=digits, mnist, "
-                "fashion_mnist, cifar10, or a folder with one sub-folder a class"
+                f"cgan needs labelled data, but data.classes={classes}; of a folder with one sub-folder a class say "
+                f"data.classes=NUMBER_OF_SUB_FOLDERS, or take data=digits, mnist, fashion_mnist or cifar10"
             )
         shape = (2,) if modality == "points" else (channels, resolution, resolution)
         self.classes = classes

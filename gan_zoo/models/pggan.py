@@ -307,7 +307,7 @@ class PGGAN(GAN):
         if conditional and classes < 2:
             raise ConfigError(
                 f"model.conditional=true needs labelled data, but data.classes is {classes}; "
-                "take data=digits, cifar10 or avatars, or a folder with one sub-folder a class"
+                "of a folder with one sub-folder a class say data.classes=NUMBER_OF_SUB_FOLDERS, or take data=digits, cifar10 or avatars"
             )
         self.growth, self.classes = growth, classes if conditional else 0
         shape = (side, levels, channels, self.classes)
