@@ -13,10 +13,17 @@ from gan_zoo.schema import ConfigError
 from gan_zoo.wording import shown, suggestion
 
 PACKAGE = Path(__file__).parent
+TRUSTED: set[str] = (
+    set()
+)  # classes from outside gan_zoo that this command line names, by trust=, and a file may name then
 
 
 def _modules(folder: str) -> list[str]:
     return sorted(file.stem for file in (PACKAGE / folder).glob("*.py") if not file.stem.startswith("_"))
+
+
+def trusted(target: Any) -> bool:
+    return isinstance(target, str) and target in TRUSTED
 
 
 def load_model_class(name: Any) -> Any:
@@ -66,9 +73,11 @@ def callback_class(target: Any, local: bool) -> Any:
 def _class(target: Any, folder: str, base: type, key: str, local: bool) -> Any:
     module = target.rpartition(".")[0] if isinstance(target, str) else ""
     own = [f"gan_zoo.{folder}.{stem}" for stem in _modules(folder)]
+    local = local or trusted(target)
     if module not in own and not local:
         raise ConfigError(
-            f"{key}: {shown(target)} came with a file, which may name classes of gan_zoo.{folder} only"
+            f"{key}: {shown(target)} came with a file, which may name classes of gan_zoo.{folder} only; if it is yours, add "
+            f"trust={target}"
         )
     kind = _imported(target, key, base)
     if not local and kind.__module__ != module:

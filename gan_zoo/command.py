@@ -53,7 +53,8 @@ def wants_debug(argv: Sequence[str]) -> bool:
 
 
 def command(main: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes `main(*, run: str, n: PositiveInt = 64)` a command: called without arguments, it takes sys.argv, and debug=true.
+    """Makes `main(*, run: str, n: PositiveInt = 64)` a command: called without arguments, it takes sys.argv, and debug=true
+    and trust=CLASS.
 
     Its docstring is the page that --help prints; a line `name: text` in it describes an argument.
     """
@@ -65,9 +66,24 @@ def command(main: Callable[..., Any]) -> Callable[..., Any]:
         argv = sys.argv[1:]
         debug = wants_debug(argv)
         with reported(debug):
-            return main(**parse_arguments([text for text in argv if not wants_debug([text])], main))
+            return main(**parse_arguments(_untrusting(argv), main))
 
     return started
+
+
+def _untrusting(argv: Sequence[str]) -> list[str]:
+    """The arguments of the command itself; classes that trust= names may be named by files from here on."""
+    from gan_zoo import classes
+
+    own = []
+    for text in argv:
+        if text.startswith("trust="):
+            classes.TRUSTED.update(
+                name.strip() for name in text.removeprefix("trust=").split(",") if name.strip()
+            )
+        elif not wants_debug([text]):
+            own.append(text)
+    return own
 
 
 def parse_arguments(argv: Sequence[str], schema: Callable[..., Any]) -> dict[str, Any]:
@@ -135,8 +151,8 @@ def _read(text: str, annotation: Any, key: str, problems: list[str]) -> Any:
     return found
 
 
-def argument_help(schema: Callable[..., Any]) -> str:
-    """Usage, the schema's docstring, and each argument with its type and default."""
+def argument_help(schema: Callable[..., Any], reads_files: bool = True) -> str:
+    """Usage, the schema's docstring, and each argument with its type and default. reads_files: trust= is one, too."""
     from gan_zoo.signatures import signature
     from gan_zoo.wording import describe, shown
 
@@ -148,7 +164,12 @@ def argument_help(schema: Callable[..., Any]) -> str:
         name: f"{describe(item.annotation)}; {'must be given' if item.required else f'default {shown(item.default)}'}"
         for name, item in signature(schema).arguments.items()
         if item.settable
-    } | {"debug": "true shows where an error came from; default false"}
+    }
+    if reads_files:
+        told["trust"] = (
+            "classes of your own, module.Class[,module.Class], that the files given may name; default none"
+        )
+    told["debug"] = "true shows where an error came from; default false"
     rows = [
         textwrap.fill(text, 110, initial_indent=f"  {name + '=':<24}", subsequent_indent=" " * 26)
         for name, text in told.items()

@@ -227,10 +227,12 @@ def _rebuilt(content: dict[str, Any], path: Path, model: type[GAN] | None) -> GA
     config, state = content["config"], content["state"]
     settings = config.get("model")
     if model is None and isinstance(settings, dict) and "_target_" in settings:
-        raise CheckpointError(
-            f"{path}: holds a model from outside gan_zoo, {shown(settings['_target_'])}; classes are never "
-            f"imported by a file's word: give it as load(path, model=MyGAN)"
-        )
+        if not classes.trusted(settings["_target_"]):
+            raise CheckpointError(
+                f"{path}: holds a model from outside gan_zoo, {shown(settings['_target_'])}; classes are never imported by "
+                f"a file's word: give it as load(path, model=MyGAN), on the command line by trust={settings['_target_']}"
+            )
+        model = classes.model_class(settings, local=True)
     try:
         config = configs.validate_parts(config, ("model", "loss", "regularizer", "seed"), model)
         if model is None:

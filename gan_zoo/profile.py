@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> None:
     """Settings are those of gan_zoo.train; steps, warm_up, rows and output are this command's."""
     argv = sys.argv[1:] if argv is None else argv
     if HELP & set(argv):
-        print(argument_help(_options))
+        print(argument_help(_options, reads_files=False))
         return
     own = [text for text in argv if re.match(rf"({'|'.join(OWN)})=", text)]
     with reported(wants_debug(argv)):

@@ -381,6 +381,32 @@ def test_a_sweep_into_one_directory_is_refused_before_its_first_trial(tmp_path: 
     assert "is one folder for all trials of the sweep" in said and not (tmp_path / "sweep").exists()
 
 
+OWN = """
+from gan_zoo.data.toy import Ring
+from gan_zoo.models.vanilla import Vanilla
+class MyRing(Ring): pass
+class MyGAN(Vanilla): pass
+"""
+
+
+def test_classes_of_ones_own_are_read_from_files_where_the_command_line_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    run = tmp_path / "run"
+    mine = ["+model._target_=own.MyGAN", "~model.name", "data._target_=own.MyRing"]
+    said = train(*SMALL, *mine, "max_samples=640", f"output_dir={run}")
+    assert "MyGAN on ring" in said
+    assert "on the command line by trust=own.MyGAN" in train(f"run={run}", "n=4", module="sample", code=2)
+    train(f"run={run}", "n=4", "trust=own.MyGAN", module="sample")
+    measured = [f"run={run}", "n=100", "metrics=[modes]", "trust=own.MyGAN"]
+    assert "if it is yours, add trust=own.MyRing" in train(*measured, module="evaluate", code=2)
+    measured[-1] += ",own.MyRing"
+    train(*measured, module="evaluate")
+    assert (run / "evaluation.json").is_file()
+
+
 def test_samples_from_the_command_line(whole: Path, tmp_path: Path) -> None:
     train(f"run={whole}", "n=100", f"output={tmp_path}/points.png", module="sample")
     with Image.open(tmp_path / "points.png") as picture:
