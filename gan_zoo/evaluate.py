@@ -159,6 +159,8 @@ def _settings(subject: Subject, reals: int) -> dict[str, Any]:
     return {
         "definitions": DEFINITIONS,
         "n": len(subject.fake),
+        "training": len(subject.train.samples),
+        "held_out": len(subject.held_out.samples),
         "reals": reals,
         "seed": subject.seed,
         "k": subject.k,
@@ -243,10 +245,14 @@ def table(content: dict[str, Any]) -> Any:
 
     from gan_zoo.evaluation.wording import figure_rows
 
-    run = content["run"]
-    found = Table(
-        title=f"{run['model']} on {run['data']} after {run['samples_seen']:,} samples", title_justify="left"
-    )
+    run, settings = content["run"], content["settings"]
+    title = f"{run['model']} on {run['data']} after {run['samples_seen']:,} samples"
+    if "held_out" in settings:  # not of speech, which is compared pair by pair
+        title += (
+            f": {settings['n']:,} samples beside {settings['training']:,} training and {settings['held_out']:,} held-out ones; "
+            f"features: {settings['features'][0]}"
+        )
+    found = Table(title=title, title_justify="left")
     for name in ("figure", "value", "95 % interval", "floor", ""):
         found.add_column(name, justify="left" if name in ("figure", "") else "right")
     for row in figure_rows(content):
