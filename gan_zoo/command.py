@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ def reported(debug: bool = False) -> Iterator[None]:
     if debug:
         yield
         return
+    warnings.formatwarning = _in_one_line
     try:
         yield
     except (ConfigError, DataError, CheckpointError) as error:
@@ -42,6 +44,15 @@ def reported(debug: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr, flush=True)
         raise SystemExit(130) from None
+
+
+def _in_one_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """gan_zoo's own warnings are for its users; others', for programmers, tell where they come from."""
+    if Path(filename).is_relative_to(Path(__file__).parent):
+        return f"warning: {message}\n"
+    return f"{filename}:{lineno}: {category.__name__}: {message}\n"
 
 
 def wants_debug(argv: Sequence[str]) -> bool:

@@ -44,7 +44,7 @@ def main(
 
     run: run directory, .ckpt file or export of a pix2pix or pix2pixhd.
     input: a file or folder; pictures, or label maps with ids as the model was trained on.
-    output: folder to write NAME.png to, with the sub-folders of `input`.
+    output: folder to write NAME.png to, with the sub-folders of `input`; of one file also the .png itself.
     instances: folder (or file) of instance maps of the same names; default: each connected area of a class is one instance.
     tile: largest side made at once, in pixels.
     overlap: pixels that neighbouring tiles share.
@@ -181,12 +181,13 @@ def _jobs(source: Path, output: Path, instances: Path | None) -> list[Job]:
     jobs: list[Job] = []
     taken: dict[Path, Path] = {}
     for file in files:
-        target = output / file.relative_to(root).with_suffix(".png")
+        named = source.is_file() and output.suffix.lower() == ".png" and not output.is_dir()
+        target = output if named else output / file.relative_to(root).with_suffix(".png")
         if target.resolve() == file.resolve():
             raise ConfigError(f"{file} would be overwritten by what is made from it; choose another output")
         if target in taken:
             raise ConfigError(
-                f"{taken[target]} and {file} would both be {target}; rename one, or choose another output"
+                f"{taken[target]} and {file} would both be {target}; rename one, or translate them one by one"
             )
         taken[target] = file
         partner = (

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gan_zoo import config as configs
-from gan_zoo.command import application, command, parse_arguments
+from gan_zoo.command import _in_one_line, application, command, parse_arguments
 from gan_zoo.config import compose, conf_dir, load_data_class, load_model_class, validate
 from gan_zoo.help import choices_help, train_help
 from gan_zoo.overrides import declared
@@ -760,3 +760,9 @@ def without_torch(code: str) -> subprocess.CompletedProcess[str]:
 def test_help_and_typos_are_answered_before_torch_is_imported(code: str) -> None:
     result = without_torch(code)
     assert result.returncode == 0, result.stderr
+
+
+def test_warnings_of_our_own_are_one_line_and_others_tell_where_they_come_from() -> None:
+    own = _in_one_line("CMYK pictures are converted", UserWarning, str(Path(configs.__file__)), 7)
+    assert own == "warning: CMYK pictures are converted\n"
+    assert _in_one_line("old", FutureWarning, "/lib/numpy.py", 7) == "/lib/numpy.py:7: FutureWarning: old\n"

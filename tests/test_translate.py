@@ -21,7 +21,7 @@ from gan_zoo.run import train
 from gan_zoo.schema import CheckpointError, ConfigError, DataError
 from gan_zoo.styles import FILE, chosen, clusters
 from gan_zoo.tiling import starts, tiled, whole
-from gan_zoo.translate import main, translated
+from gan_zoo.translate import _jobs, main, translated
 
 SMALL = {
     "pix2pix": [
@@ -152,6 +152,14 @@ def test_what_is_written_is_what_the_model_samples(runs: dict[str, Path], tmp_pa
     sample = loading.load(runs["pix2pix"]).sample(1, seed=3, inputs={"condition": condition})
     expected = ((sample[0].permute(1, 2, 0) + 1) * 127.5).round().clamp(0, 255)
     assert np.array_equal(np.asarray(Image.open(written)), expected.to(torch.uint8).numpy())
+
+
+def test_one_file_is_written_where_it_was_asked_for(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "in.png")
+    (job,) = _jobs(tmp_path / "in.png", tmp_path / "sub/out.png", None)
+    assert job.target == tmp_path / "sub/out.png"
+    (job,) = _jobs(tmp_path / "in.png", tmp_path / "folder", None)
+    assert job.target == tmp_path / "folder/in.png"
 
 
 def test_the_command_line_reads_a_style_by_class() -> None:
