@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import PositiveInt
 
 from gan_zoo.data.captions import CaptionData, CaptionedPictures
-from gan_zoo.data.image_data import Loaded, Rows, spread
+from gan_zoo.data.image_data import Loaded, Rows, none_held_out, spread
 from gan_zoo.data.picture_cache import Decoded, decode_all
 from gan_zoo.data.pictures import Listing, Reading, data_error, list_pictures, printable
 from gan_zoo.data.stream import BatchDataset
@@ -86,7 +86,7 @@ class CaptionFiles(CaptionData):
 
     def held_out_set(self) -> BatchDataset:
         if not len(self.loaded.held_out):
-            raise ConfigError(f"no picture of {self.name} is held out; set data.held_out, for example to 0.1")
+            raise none_held_out(self.name, len(self.loaded.train))
         return self.captioned(self.loaded.held_out, centred=True, must_mismatch=False)
 
     def read_captions(self, path: Path) -> list[str]:

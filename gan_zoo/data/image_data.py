@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,6 +53,15 @@ def spread(labels: Rows, count: int) -> Rows:
         ranks = (2 * np.arange(share) + 1) * sizes[label] // (2 * max(1, share))
         parts.append(np.flatnonzero(labels == label)[ranks])
     return np.sort(np.concatenate(parts))
+
+
+def none_held_out(name: str | None, pictures: int) -> ConfigError:
+    """What is asked for by evaluation and was kept from training of so few pictures, or at a share of 0."""
+    share = max(0.1, math.ceil(100 / max(2, pictures)) / 100)
+    return ConfigError(
+        f"no picture of {name} is held out; train again with data.held_out={share:g}, which keeps {round(share * pictures)} of "
+        f"{pictures} from training"
+    )
 
 
 class ImageData(DataModule):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_zoo.data.image_data import FITS, ImageData, Loaded, Rows, spread
+from gan_zoo.data.image_data import FITS, ImageData, Loaded, Rows, none_held_out, spread
 from gan_zoo.data.picture_cache import Decoded, decode_all
 from gan_zoo.data.pictures import Listing, Reading, data_error, list_pictures, printable
 from gan_zoo.data.pyramid import Stacked, pad
@@ -466,5 +466,5 @@ class Folder(FileData):
 
     def held_out_set(self) -> BatchDataset:
         if not len(self.loaded.held_out):
-            raise ConfigError(f"no picture of {self.name} is held out; set data.held_out, for example to 0.1")
+            raise none_held_out(self.name, len(self.loaded.train))
         return super().held_out_set()

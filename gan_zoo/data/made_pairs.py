@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gan_zoo import chance
 from gan_zoo.data.avatars import Avatars
-from gan_zoo.data.image_data import ImageData, Rows
+from gan_zoo.data.image_data import ImageData, Rows, none_held_out
 from gan_zoo.data.images import Folder
 from gan_zoo.data.pair_data import PairData, jittered, mirrored
 from gan_zoo.data.pyramid import Store, columns, draws, shrink, with_channels
@@ -144,7 +144,7 @@ class MadePairs(PairData):
     def held_out_set(self) -> Made:
         data = self._pictures.loaded
         if not len(data.held_out):
-            raise ConfigError(f"no picture of {self.name} is held out; set data.held_out, for example to 0.1")
+            raise none_held_out(self.name, len(data.train))
         return Made(self, data.store, data.held_out, False, 0.0, chance.mix("held out"))
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from gan_zoo.config import conf_dir
 from gan_zoo.data import images, pyramid
-from gan_zoo.data.image_data import ImageData, spread
+from gan_zoo.data.image_data import ImageData, none_held_out, spread
 from gan_zoo.data.pyramid import (
     MemoryPictures,
     Pictures,
@@ -749,7 +749,7 @@ def test_a_folder_that_does_not_fit_is_named(
 
 def test_no_held_out_pictures_is_said_when_they_are_wanted(tmp_path: Path) -> None:
     write_folder(tmp_path / "data", "0.png")
-    with pytest.raises(ConfigError, match=r"set data\.held_out"):
+    with pytest.raises(ConfigError, match=r"train again with data\.held_out"):
         folder(tmp_path / "data").held_out_set()
 
 
@@ -799,3 +799,14 @@ def test_the_stream_names_every_item_of_an_epoch_once_for_every_rank() -> None:
         for key in batch_keys
     ]
     assert sorted(index for index, _, _ in keys) == list(range(1500))
+
+
+@pytest.mark.parametrize(
+    ("pictures", "share", "kept"), [(5, "0.2", 1), (3, "0.34", 1), (1, "0.5", 0), (5000, "0.1", 500)]
+)
+def test_the_share_that_is_advised_keeps_a_picture_where_there_are_two(
+    pictures: int, share: str, kept: int
+) -> None:
+    said = str(none_held_out("folder", pictures))
+    assert f"train again with data.held_out={share}, which keeps {kept} of {pictures}" in said
+    assert round(float(share) * pictures) == kept
