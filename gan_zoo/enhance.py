@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import NonNegativeInt, PositiveInt
 
 from gan_zoo.command import command
+from gan_zoo.schema import DataError
+from gan_zoo.wording import of_unread
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,10 +63,20 @@ def main(
     pairs = files(Path(input).expanduser(), Path(output).expanduser())
     gan = load(run, device=device)
     network, settings = network_of(gan, seed), settings_of(gan, run)
+    written, unread = [], []
     for source, target in pairs:
-        speed = enhance_file(network, source, target, settings, overlap=overlap, level=level, batch=batch)
+        try:
+            speed = enhance_file(network, source, target, settings, overlap=overlap, level=level, batch=batch)
+        except DataError as failure:  # one of a thousand files keeps none of the others back
+            if len(pairs) == 1:
+                raise
+            unread.append(failure)
+            continue
+        written.append(target)
         print(f"{target}: {speed:.1f} times as fast as it plays", flush=True)
-    return [target for _, target in pairs]
+    if unread:
+        raise DataError(input, of_unread(unread, len(pairs)))
+    return written
 
 
 def enhance(
@@ -297,7 +309,8 @@ def gain_of(blocks: Iterable[Sound], rate: int) -> float:
 
 
 def files(source: Path, target: Path) -> list[tuple[Path, Path]]:
-    """(from, to) of each file; DataError and ConfigError for what cannot be read or written."""
+    """(from, to) of each file; DataError and ConfigError for what cannot be read or written. Files of a folder are read later,
+    where one that cannot be keeps none of the others back."""
     from gan_zoo.data.recordings import SUFFIXES, header, listed
     from gan_zoo.schema import ConfigError
 
@@ -312,8 +325,6 @@ def files(source: Path, target: Path) -> list[tuple[Path, Path]]:
         if target.suffix.lower() in SUFFIXES:
             raise ConfigError(f"output={target} names a file, the input {source} is a folder; give a folder")
         pairs = [(path, target / path.relative_to(source)) for path in listed(source)]
-        for path, _ in pairs:
-            header(path)
     for path, written in pairs:
         if written.exists() and written.resolve() == path.resolve():
             raise ConfigError(f"output={target} would overwrite the input {path}; choose another")
@@ -356,7 +367,6 @@ def _blocks(path: Path, rate: int) -> Iterator[Sound]:
     import numpy as np
 
     from gan_zoo.data.recordings import header, soundfile
-    from gan_zoo.schema import DataError
 
     wanted, found = header(path).frames, 0
     try:

@@ -11,8 +11,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from gan_zoo.command import command
 from gan_zoo.schema import DataError
-
-NAMED_AT_MOST = 10  # files that could not be read
+from gan_zoo.wording import of_unread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,14 +84,8 @@ def main(
         if compare:
             _compare(made, inputs, job.target.with_suffix(".compare.png"))
     if unread:
-        raise DataError(input, _said(unread, len(jobs)))
+        raise DataError(input, of_unread(unread, len(jobs)))
     return written
-
-
-def _said(unread: list[DataError], total: int) -> str:
-    more = [f"... and {len(unread) - NAMED_AT_MOST} more"] if len(unread) > NAMED_AT_MOST else []
-    named = [*map(str, unread[:NAMED_AT_MOST]), *more]
-    return "\n  ".join([f"{len(unread)} of {total} files could not be read; the others are made:", *named])
 
 
 class Job(NamedTuple):

@@ -6,7 +6,7 @@ import difflib
 import inspect
 import re
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -29,6 +29,13 @@ def raise_if(problems: list[str]) -> None:
     if problems:
         head = "" if len(problems) == 1 else f"{len(problems)} settings cannot be right:\n"
         raise ConfigError(head + "\n".join(problems))
+
+
+def of_unread(failures: Sequence[Exception], total: int) -> str:
+    """That some of a folder's files could not be read, which is no reason to leave out the others; ten are named."""
+    more = [f"... and {len(failures) - 10} more"] if len(failures) > 10 else []
+    named = [*map(str, failures[:10]), *more]
+    return "\n  ".join([f"{len(failures)} of {total} files could not be read; the others are made:", *named])
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

@@ -242,6 +242,21 @@ def test_bad_input_is_named(export, tmp_path):
         enhance(loading.load(export), np.zeros((2, 2, 2), np.float32))
 
 
+def test_a_file_that_cannot_be_read_keeps_none_of_the_others_back(export, tmp_path):
+    (tmp_path / "in/sub").mkdir(parents=True)
+    for name in ("a.wav", "sub/c.wav"):
+        soundfile.write(tmp_path / "in" / name, noise(2000), 16_000)
+    (tmp_path / "in/bad.wav").write_text("no sound")
+    soundfile.write(tmp_path / "in/empty.wav", noise(0), 16_000)
+    with pytest.raises(DataError, match=r"2 of 4 files could not be read; the others are made:") as caught:
+        main(run=str(export), input=str(tmp_path / "in"), output=str(tmp_path / "out"))
+    assert "bad.wav: is no sound file" in str(caught.value) and "empty.wav: holds no sound" in str(
+        caught.value
+    )
+    made = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*"))
+    assert made == ["a.wav", "sub/c.wav"]
+
+
 def test_a_model_of_pictures_does_not_clean_sound():
     gan = loading.build(validate(compose(["model=vanilla"])))
     with pytest.raises(
