@@ -174,7 +174,7 @@ def _trainer(config: dict[str, Any], callbacks: list[Callback], told: list[Logge
     wanted = config["trainer"]
     several = wanted["devices"] * wanted["nodes"] > 1
     strategy = GradientAverage(timeout=timedelta(seconds=wanted["timeout"])) if several else "auto"
-    trainer = Trainer(
+    return Trainer(
         accelerator=wanted["accelerator"],
         devices=wanted["devices"],
         num_nodes=wanted["nodes"],
@@ -191,11 +191,13 @@ def _trainer(config: dict[str, Any], callbacks: list[Callback], told: list[Logge
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    # Lightning's handlers end a run without a checkpoint and with exit code 0, and its processes tell one another of signals by
-    # a collective that the host waits for before each step: `Signals` does both
+
+
+def _leave_signals_to_us(trainer: Trainer) -> None:
+    """Lightning's handlers end a run without a checkpoint and with exit code 0, and its processes tell one another of signals by
+    a collective that the host waits for before each step: `Signals` does both."""
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
-    return trainer
 
 
 def train(config: dict[str, Any]) -> int:
@@ -232,6 +234,7 @@ def _train_in(directory: Path, config: dict[str, Any]) -> int:
         )
         return 0
     trainer = _trainer(config, callbacks, loggers.chosen(config, directory, rank()))
+    _leave_signals_to_us(trainer)
     _say(
         f"{directory}: {_model_name(config)} on {config['data']['name']}, {trainer.world_size} process(es) on "
         f"{config['trainer']['accelerator']}, {config['trainer']['precision']}, {config['trainer']['threads']} threads"
