@@ -400,8 +400,10 @@ class GAN(Players, metaclass=_Assembled):
         played = {name: term for name, term in terms.items() if counts(name, only, leave_out)}
         found = self._minimised[player]
         for name, value in {**played, "total": total}.items():
-            share = value.detach() / self.accumulate
-            found[f"{player}/{name}"] = found.get(f"{player}/{name}", 0) + share
+            key, share = f"{player}/{name}", value.detach()
+            if self.accumulate > 1:  # else there is nothing to divide or to add, at every step
+                share = found.get(key, 0) + share / self.accumulate
+            found[key] = share
         return total
 
     @property

@@ -91,9 +91,8 @@ def owned(directory: Path) -> Iterator[None]:
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
-        if new and [path.name for path in directory.iterdir()] == [
-            ".lock"
-        ]:  # refused before anything was written
+        # refused before anything was written
+        if new and [path.name for path in directory.iterdir()] == [".lock"]:
             with suppress(OSError):
                 (directory / ".lock").unlink()
                 directory.rmdir()
