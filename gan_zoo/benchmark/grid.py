@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from gan_zoo.schema import ConfigError
 from gan_zoo.wording import raise_if, shown, suggestion
@@ -33,10 +33,12 @@ class Choice(_Checked):
 
 
 class Budget(_Checked):
-    """How long a trial is. rows, data: further overrides of one row, of one data set; a row's win."""
+    """How long a trial is. rows, data: further overrides of one row, of one data set; a row's win. first_seed: so
+    that a search of settings needs none of the seeds that the table is made with."""
 
     description: str
     seeds: PositiveInt
+    first_seed: NonNegativeInt = 0
     overrides: tuple[str, ...] = ()
     data: dict[str, tuple[str, ...]] = {}
     rows: dict[str, tuple[str, ...]] = {}
@@ -217,6 +219,6 @@ def trials(
             name, row, seed, overrides, settings, fingerprint(config, seed, {}),
             fingerprint(config, seed, settings), directory / name / row / f"seed-{seed}",
         )
-        for seed in range(seeds)
+        for seed in range(budget.first_seed, budget.first_seed + seeds)
         for (name, row), (overrides, config) in cells.items()
     ]  # fmt: skip
