@@ -21,7 +21,9 @@ from gan_zoo.benchmark import grid as grids
 from gan_zoo.benchmark import measures, pool, tables, trial
 from gan_zoo.schema import ConfigError
 
-EXPERIMENTS = sorted(file.parent.name for file in grids.CHECKOUT.glob("*/grid.yaml"))
+EXPERIMENTS = sorted(
+    file.parent.relative_to(grids.CHECKOUT).as_posix() for file in grids.CHECKOUT.rglob("grid.yaml")
+)
 TINY: dict[str, Any] = {
     "title": "Tiny",
     "question": "Does it run?",
@@ -179,6 +181,16 @@ def test_other_settings_make_another_trial(tmp_path: Path) -> None:
     assert fingerprints(measure={**TINY["measure"], "n": 200}) != same
 
 
+def test_a_search_takes_other_seeds_than_the_table(tmp_path: Path) -> None:
+    budgets = {"quick": {**TINY["budgets"]["quick"], "first_seed": 100}}
+    folder = write(tmp_path / "search", budgets=budgets)
+    grid = grids.read(folder)
+    seeds = [item.seed for item in grids.trials(grid, grid.budgets["quick"], tmp_path, 2)]
+    assert seeds == [100, 100, 100, 101, 101, 101]
+    assert run(folder, rows=["plain"], seeds=1) == 0
+    assert set(results(folder)) == {"search/quick/ring/plain/seed-100"}
+
+
 def test_one_value_has_no_deviation_and_none_no_mean() -> None:
     assert tables.summarised([]) is None
     one = tables.summarised([0.5])
@@ -273,7 +285,7 @@ def test_a_mistake_in_the_command_is_told_before_anything_runs(tmp_path: Path) -
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_row_of_every_budget_composes(experiment: str) -> None:
     grid = grids.read(grids.folder_of(experiment))
-    assert {"quick", "full"} <= grid.budgets.keys()
+    assert ({"quick", "full"} if "/" not in experiment else {"quick"}) <= grid.budgets.keys()
     for budget in grid.budgets.values():
         settings = {**grid.measure, **budget.measure}
         measures.check(settings)

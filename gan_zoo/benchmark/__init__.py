@@ -62,7 +62,9 @@ def main(
     asked = [
         item
         for item in trials
-        if item.data in wanted[0] and item.row in wanted[1] and item.seed < chosen.first_seed + (seeds or most)
+        if item.data in wanted[0]
+        and item.row in wanted[1]
+        and item.seed < chosen.first_seed + (seeds or most)
     ]
     _run(asked, workers or os.cpu_count() or 1)
     given = {"experiment": experiment, "budget": budget, "seeds": seeds if most > chosen.seeds else None,
