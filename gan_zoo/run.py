@@ -152,7 +152,7 @@ def _callbacks(
     signals, doctor = Signals(), Doctor()
     own = [_own(item) for item in (config["callbacks"] or {}).values() if item]
     watching = [
-        Recorder(directory, config["log_every"]),
+        Recorder(directory, config["log_every"], config["max_samples"]),
         Pictures(directory, config["sample_every"], seed=config["seed"]),
         doctor,
         Progress(config["max_samples"], medium_of(config["data"]["modality"]).noun),

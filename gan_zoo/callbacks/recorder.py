@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -67,20 +68,23 @@ def undisturbed(gan: GAN) -> Iterator[None]:
 
 
 class Recorder(Watcher):
-    """One row of metrics.csv for each `log_every` samples, and for the first step; the same to all loggers.
+    """One row of metrics.csv for each `log_every` samples, and for the first and the last step; the same to all loggers.
 
     A row holds the figures of one step, not a mean, so that a resumed run writes the same bits. Where G plays
-    in some steps only, the row waits for the next such step, at most until another row is due.
-    directory: the run directory. Only rank 0 writes. A callback that saves comes after those of this folder,
-    so that what it saves holds the state of the moment.
+    in some steps only, the row waits for the next such step, at most until another row is due. A row of the last
+    step that was not due goes again where a larger max_samples trains on, as if the run had never ended there.
+    directory: the run directory. max_samples: where the run ends; without it the last step is as
+    any other. Only rank 0 writes. A callback that saves comes after those of this folder, so that what it saves
+    holds the state of the moment.
     """
 
-    def __init__(self, directory: str | Path, log_every: int) -> None:
+    def __init__(self, directory: str | Path, log_every: int, max_samples: float = math.inf) -> None:
         if log_every < 1:
             raise ConfigError(f"log_every is a number of samples of at least 1, got {log_every}")
         self.path, self.log_every = Path(directory) / "metrics.csv", log_every
+        self.max_samples = max_samples
         self.latest: dict[str, float] = {}
-        self._due = self._overdue = False
+        self._due = self._overdue = self._ending = False
         self._columns: list[str] = []
         self._last: media.Row = {}
         self._seconds_before, self._started = 0.0, time.monotonic()
@@ -92,35 +96,40 @@ class Recorder(Watcher):
         return self._seconds_before + time.monotonic() - self._started
 
     def state_dict(self) -> dict[str, Any]:
-        return {"due": self._due}
+        return {"due": self._due, "ending": self._ending}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._due = bool(state_dict["due"])
+        self._due, self._ending = bool(state_dict["due"]), bool(state_dict.get("ending"))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         samples_seen = play_of(pl_module).samples_seen
         self._mark = None
         if trainer.is_global_zero:
-            self.rewind(samples_seen)
+            kept = samples_seen - self._ending  # without the row that only a run's end asked for
+            self.rewind(kept)
             for logger in trainer.loggers:
-                _begin(logger, samples_seen)
+                _begin(logger, kept)
         self._started = time.monotonic()
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
     ) -> None:
         gan = play_of(pl_module)
-        crossing = crosses(gan.samples_seen, gan.samples_seen + samples_in(batch, trainer), self.log_every)
+        end = gan.samples_seen + samples_in(batch, trainer)
+        crossing = crosses(gan.samples_seen, end, self.log_every)
         self._overdue = self._due and crossing
         self._due = self._due or crossing
-        gan.observing = self._due or gan.iteration == 0
+        due = self._due or gan.iteration == 0
+        self._ending = end >= self.max_samples and not due
+        gan.observing = due or self._ending
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         gan = play_of(pl_module)
         generator_played = any(name.startswith("generator/") for name in gan.observations)
-        if gan.observing and (generator_played or self._overdue or gan.iteration == 1):
+        now = generator_played or self._overdue or gan.iteration == 1 or gan.samples_seen >= self.max_samples
+        if gan.observing and now:
             self._due = self._due and not generator_played
             self.record(trainer, gan, gan.figures())
         if self._mark is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,39 @@ def test_columns_stand_in_a_fixed_order(tmp_path: Path) -> None:
     assert names[0] == "samples_seen" and names[-3:] == clocks
     assert ordered(set(names) | {"metric"}) == [*names[:-3], "metric", *clocks]
     assert [name.split("/")[0] for name in names[1:-3]] == ["generator"] * 4 + ["discriminator"] * 10
+
+
+@pytest.mark.parametrize(
+    ("log_every", "rows"), [(1000, [16, 192]), (80, [16, 80, 160, 192]), (64, [16, 64, 128, 192])]
+)
+def test_a_run_that_ends_says_where_it_ended(tmp_path: Path, log_every: int, rows: list[int]) -> None:
+    spy = Spy()
+    play(points(), 12, Recorder(tmp_path, log_every, 192), spy)
+    assert positions(tmp_path) == rows == spy.observed == [at for at, _ in spy.told]
+
+
+def test_a_last_row_does_not_wait_for_the_generator(tmp_path: Path) -> None:
+    play(points(n_critic=5), 6, Recorder(tmp_path, 1000, 96))  # G plays in the step that ends at 80
+    assert positions(tmp_path) == [16, 96]
+    assert float(table(tmp_path)[-1]["discriminator/total"]) > 0
+
+
+def test_a_run_that_is_trained_on_has_the_rows_of_one_that_never_ended(tmp_path: Path) -> None:
+    whole, ended, longer = tmp_path / "whole", tmp_path / "ended", tmp_path / "longer"
+    for folder in (whole, ended):
+        folder.mkdir()
+    play(points(), 12, Recorder(whole, 64, 192))
+    first = Recorder(ended, 64, 80)
+    saved = StateAt(80, first)
+    play(points(), 5, first, saved)
+    assert positions(ended) == [16, 64, 80]
+    shutil.copytree(ended, longer)
+    second = Recorder(longer, 64, 192)
+    data = CloudData(16)
+    data.begin(80, None)
+    trainer(192, second, Restored(saved.found, second)).fit(points(), data)
+    assert positions(longer) == positions(whole) == [16, 64, 128, 192]
+    assert bits(longer) == bits(whole)
 
 
 def test_where_the_generator_plays_seldom_a_row_waits_for_it(tmp_path: Path) -> None:
