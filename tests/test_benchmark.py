@@ -12,13 +12,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 import yaml
 
 from gan_zoo import benchmark
 from gan_zoo.benchmark import grid as grids
-from gan_zoo.benchmark import measures, pool, tables, trial
+from gan_zoo.benchmark import measures, plots, pool, tables, trial
 from gan_zoo.schema import ConfigError
 
 EXPERIMENTS = sorted(
@@ -141,6 +142,18 @@ def test_the_table_says_command_budget_and_machine_and_has_its_pictures(ran: Pat
     assert "Budget `quick`: 100 samples" in table
     assert f"{os.cpu_count()} CPUs" in table
     assert all((ran / "quick" / name).stat().st_size > 1000 for name in ("figures.png", "samples.png"))
+
+
+@pytest.mark.parametrize(("columns", "lines_of_panels", "panels"), [(10, 1, 3), (2, 2, 2)])
+def test_samples_of_many_rows_go_on_in_another_line(
+    ran: Path, monkeypatch: pytest.MonkeyPatch, columns: int, lines_of_panels: int, panels: int
+) -> None:
+    monkeypatch.setattr(plots, "COLUMNS", columns)
+    grid = grids.read(ran)
+    trials = grids.trials(grid, grid.budgets["quick"], ran / "runs/tiny/quick", 2)
+    table = tables.Table(grid, "quick", grid.budgets["quick"], trials, "")
+    height, width = imageio.imread(plots.samples(table)).shape[:2]
+    assert (width, height) == (round(panels * 1.9 * 110), round(lines_of_panels * 2.4 * 110))
 
 
 def test_a_second_call_runs_what_is_missing_and_nothing_else(ran: Path) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gan_zoo.benchmark.tables import Table
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.55"
+COLUMNS = 10  # panels of samples side by side: more cannot be read in a README
 OUTLINE = 1.3  # of the square that is drawn, in units of the outermost mode
 
 
@@ -77,14 +78,18 @@ def _panel(axes: Axes, table: Table, data: str, name: str) -> None:
 
 
 def samples(table: Table) -> bytes:
-    """PNG: what the first finished seed of every cell draws; a row of panels for each data set."""
-    columns = len(table.rows)
-    sheet = Figure(figsize=(1.9 * columns, 2.4 * len(table.data)), layout="constrained")
-    panels = sheet.subplots(len(table.data), columns, squeeze=False)
-    for line, data in zip(panels, table.data, strict=True):
+    """PNG: what the first finished seed of every cell draws; the rows of each data set side by side, COLUMNS a line."""
+    columns = min(len(table.rows), COLUMNS)
+    lines = math.ceil(len(table.rows) / columns)
+    sheet = Figure(figsize=(1.9 * columns, 2.4 * len(table.data) * lines), layout="constrained")
+    panels = sheet.subplots(len(table.data) * lines, columns, squeeze=False)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    for data, own in zip(table.data, panels.reshape(len(table.data), -1), strict=True):
         cells = [_first(table, data, row) for row in table.rows]
         half = _half(cells)
-        for axes, row, (seed, content) in zip(line, table.rows, cells, strict=True):
+        for axes, row, (seed, content) in zip(own, table.rows, cells, strict=False):
+            axes.set_axis_on()
             _show(axes, content, half)
             label = textwrap.fill(table.grid.rows[row].label, 22)
             drawn = f"{data}, seed {seed}" if seed is not None else f"{data}: none"
