@@ -175,6 +175,20 @@ def frechet(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     return {"frechet_distance": frechet_distance(real, fake)}
 
 
+def frechet_said(subject: Subject) -> dict[str, Any]:
+    """A word of warning where a covariance has more dimensions than samples: the bias of about 1/N is then the figure."""
+    parts = {"training": "train", "held-out": "held_out", "generated": "fake"}
+    counts = {name: len(subject.samples(part)) for name, part in parts.items()}
+    name, fewest = min(counts.items(), key=lambda item: item[1])
+    dimensions = subject.part("features", "fake").shape[1]
+    if fewest > dimensions:
+        return {}
+    return {
+        "verdict": f"{fewest:,} {name} samples do not fill a covariance of {dimensions:,} dimensions, so the distance is mostly bias: hold "
+        "it against its floor, and against distances of as many samples alone"
+    }
+
+
 def kid_size(subject: Subject) -> int:
     """Subsets of 1,000 as published, or what half of the smallest set allows."""
     return max(2, min(1000, *(len(subject.samples(part)) // 2 for part in ("train", "held_out", "fake"))))

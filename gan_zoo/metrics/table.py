@@ -223,7 +223,7 @@ MEASURES: dict[str, Measure] = {
         {"frechet_distance": Meaning(
             "Fréchet distance", True,
             "Of Gaussians fitted to the features: the FID where they are Inception's. Biased by about 1/N.", POSITIVE)},
-        lambda s: True, cheap=True),
+        lambda s: True, cheap=True, details=scores.frechet_said),
     "kernel": Measure(
         "Kernel distance", "features", scores.kernel,
         {"kernel_distance": Meaning(

@@ -54,6 +54,18 @@ def test_mmd_of_two_gaussians_is_the_closed_form() -> None:
     assert abs(found.figure.value - wanted) < 3 * interval.error
 
 
+@pytest.mark.parametrize(("held_out", "said"), [(16, True), (17, False)])
+def test_a_frechet_distance_of_fewer_samples_than_dimensions_says_so(held_out: int, said: bool) -> None:
+    def rows(n: int) -> Tensor:
+        return torch.randn(n, 16, generator=torch.Generator().manual_seed(n))
+
+    subject = Subject(Reals(rows(40), None), Reals(rows(held_out), None), rows(50), COORDINATES, "points")
+    details = MEASURES["frechet"].details
+    assert details is not None
+    words = details(subject).get("verdict", "")
+    assert ("16 held-out samples do not fill a covariance of 16 dimensions" in words) == said
+
+
 def test_a_class_that_varies_inside_has_a_modified_score_above_1() -> None:
     rows = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.2, 0.8], [0.2, 0.8]], dtype=torch.float64)
     p, q = rows[:2]
