@@ -13,12 +13,13 @@ from gan_zoo.callbacks.clock import crosses, play_of
 from gan_zoo.callbacks.recorder import Watcher
 from gan_zoo.gan import GAN, Batch
 
+COUNTED = 10_000  # runs shorter than this are told in samples, longer ones in thousands
 _LOSSES = ("discriminator/total", "generator/total")
 
 
 class Progress(Watcher):
-    """kimg (thousands of images seen; of what `noun` names otherwise), the side where it grows, images a second, both losses of
-    the last log point, time left.
+    """Images seen (in kimg, thousands, where a run is long; `noun` names what is no image), the side where it grows,
+    images a second, both losses of the last log point, time left.
 
     Losses are read at log points alone, so that the bar never makes the host wait for the device. Without a
     terminal: a line each 10 % or `seconds`, whichever comes first. Rank 0 only.
@@ -80,9 +81,8 @@ class Progress(Watcher):
         self.console.print(f"{share:3d} %  {text}  {left} left", highlight=False, soft_wrap=True)
 
     def _text(self, seen: int, speed: float) -> str:
-        thousands = "kimg" if self.noun == "images" else f"thousand {self.noun}"
         parts = [
-            f"{seen / 1000:.1f} of {self.max_samples / 1000:.1f} {thousands}",
+            f"{_position(seen, self.max_samples)} {_unit(self.max_samples, self.noun)}",
             f"{self._side} px" if self._side else "",
             f"{speed:,.0f} {self.noun}/s" if speed else "",
         ]
@@ -106,6 +106,16 @@ def _columns() -> tuple[progress.ProgressColumn, ...]:
         progress.TextColumn("{task.fields[text]}"),
         progress.TimeRemainingColumn(elapsed_when_finished=True),
     )
+
+
+def _position(seen: int, most: int) -> str:
+    return f"{seen:,} of {most:,}" if most < COUNTED else f"{seen / 1000:.1f} of {most / 1000:.1f}"
+
+
+def _unit(most: int, noun: str) -> str:
+    if most < COUNTED:
+        return noun
+    return "kimg" if noun == "images" else f"thousand {noun}"
 
 
 def duration(seconds: float) -> str:

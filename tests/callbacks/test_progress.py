@@ -16,7 +16,7 @@ from gan_zoo.gan import GAN
 from ..games import play, points
 
 LINE = re.compile(
-    r" *(\d+) %  ([\d.]+) of ([\d.]+) kimg  [\d,]+ images/s(  D (-?\d+\.\d{3})  G (-?\d+\.\d{3}))?  .* left"
+    r" *(\d+) %  ([\d.]+) of ([\d.]+) images  [\d,]+ images/s(  D (-?\d+\.\d{3})  G (-?\d+\.\d{3}))?  .* left"
 )
 
 
@@ -32,7 +32,7 @@ def test_without_a_terminal_a_line_each_tenth(tmp_path: Any) -> None:
     found = [LINE.fullmatch(line) for line in lines]
     assert all(found), lines
     assert [int(match[1]) for match in found if match] == list(range(10, 101, 10))
-    assert [match[2] for match in found if match][-1] == "0.3" and all(match[4] for match in found if match)
+    assert [match[2] for match in found if match][-1] == "320" and all(match[4] for match in found if match)
 
 
 def test_a_run_that_grows_tells_its_side() -> None:
@@ -44,7 +44,7 @@ def test_a_run_that_grows_tells_its_side() -> None:
     gan = points()
     gan.__class__ = Growing
     play(gan, 10, Progress(160, console=out))
-    sides = [re.search(r"kimg  (\d+) px  ", line)[1] for line in text.getvalue().splitlines()]  # type: ignore[index]
+    sides = [re.search(r"images  (\d+) px  ", line)[1] for line in text.getvalue().splitlines()]  # type: ignore[index]
     assert sides == ["8"] * 6 + ["16"] * 4
 
 
@@ -52,7 +52,19 @@ def test_what_is_no_image_is_called_by_its_name() -> None:
     out, text = console(False)
     play(points(), 20, Progress(320, "lines", console=out))
     last = text.getvalue().splitlines()[-1]
-    assert re.match(r"100 %  0.3 of 0.3 thousand lines  [\d,]+ lines/s  ", last)
+    assert re.match(r"100 %  320 of 320 lines  [\d,]+ lines/s  ", last)
+
+
+@pytest.mark.parametrize(
+    ("most", "noun", "told"),
+    [
+        (9_999, "images", "1,234 of 9,999 images"),
+        (10_000, "images", "1.2 of 10.0 kimg"),
+        (280_000, "lines", "1.2 of 280.0 thousand lines"),
+    ],
+)
+def test_long_runs_are_told_in_thousands(most: int, noun: str, told: str) -> None:
+    assert Progress(most, noun)._text(1234, 0.0) == told
 
 
 def test_without_a_terminal_a_line_each_so_many_seconds() -> None:
@@ -67,8 +79,8 @@ def test_without_a_terminal_a_line_each_so_many_seconds() -> None:
 def test_a_terminal_has_a_bar_with_both_losses(tmp_path: Any) -> None:
     out, text = console(True)
     play(points(), 20, Recorder(tmp_path, 32), Progress(320, refresh=0.0, console=out))
-    last = [line for line in text.getvalue().splitlines() if "kimg" in line][-1]
-    assert "100%" in last and "0.3 of 0.3 kimg" in last and re.search(r"D \d\.\d{3}  G \d\.\d{3}", last)
+    last = [line for line in text.getvalue().splitlines() if " of 320 images" in line][-1]
+    assert "100%" in last and "320 of 320 images" in last and re.search(r"D \d\.\d{3}  G \d\.\d{3}", last)
 
 
 def test_the_figures_are_read_at_log_points_alone(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
