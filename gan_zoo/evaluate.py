@@ -10,7 +10,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from gan_zoo.command import command
 from gan_zoo.evaluation import VGG, FeatureChoice, SegmentationNetwork
 
-DEFINITIONS = 2  # one more when a figure comes to mean something else: those of before are measured again
+DEFINITIONS = 3  # one more when a figure comes to mean something else: those of before are measured again
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -174,6 +174,12 @@ def test_digits_are_read_and_missing_classes_are_seen() -> None:
     found = values("digits", Subject(parts, parts, fake, features_of(data, fake), truth=truth_of(data)))
     assert found["classes_found"] == 3 and found["confident"] > 0.9
     assert found["class_kl"] == pytest.approx(math.log(10 / 3), abs=0.1)
+    same = take(
+        MEASURES["digits"], Subject(parts, parts, real[:300], features_of(data, fake), truth=truth_of(data))
+    )
+    figure = same["class_kl"].figure
+    assert figure.value == pytest.approx(0, abs=1e-9)
+    assert figure.interval is not None and figure.interval.low <= figure.value <= figure.interval.high
 
 
 def test_stacked_digits_are_numbers_of_their_channels() -> None:

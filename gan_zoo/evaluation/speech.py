@@ -80,7 +80,7 @@ def evaluate_speech(
             for pair in data.utterances(kind)
             for one in scored(pair, systems, chosen)
         ]
-        content["measures"]["speech"] = _entry(found, chosen, seed, time.perf_counter() - begun)
+        content["measures"]["speech"] = _entry(found, chosen, seed, data.name, time.perf_counter() - begun)
         content["pictures"] = _to_be_heard(every, systems[MODEL], directory / "evaluation")
         record.write(directory, record.plain(content))
     details = content["measures"]["speech"]["details"]
@@ -159,7 +159,9 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def _entry(found: Sequence[Scored], names: Sequence[str], seed: int, seconds: float) -> dict[str, Any]:
+def _entry(
+    found: Sequence[Scored], names: Sequence[str], seed: int, data: str, seconds: float
+) -> dict[str, Any]:
     noise = [one for one in found if one.noise not in KINDS]
     details: dict[str, Any] = {
         "systems": _means(noise, lambda one: one.system),
@@ -175,7 +177,9 @@ def _entry(found: Sequence[Scored], names: Sequence[str], seed: int, seconds: fl
         kind: _means([one for one in found if one.noise == kind], lambda one: one.system) for kind in damaged
     }
     mine = [one.figures for one in noise if one.system == MODEL]
-    taken = {name: Taken(_figure(name, [row[name] for row in mine], seed), len(mine), None) for name in names}
+    taken = {
+        name: Taken(_figure(name, [row[name] for row in mine], seed, data), len(mine), None) for name in names
+    }
     return record.entry("Enhanced speech", taken, details, seconds)
 
 
@@ -187,7 +191,7 @@ def _number(text: str) -> float:
     return float(text.split()[0]) if text.endswith(" dB") else 0.0
 
 
-def _figure(name: str, values: Sequence[float], seed: int) -> Figure:
+def _figure(name: str, values: Sequence[float], seed: int, data: str) -> Figure:
     """The mean over utterances with its normal interval."""
     known = [value for value in values if math.isfinite(value)]
     value, error = _mean(values), float(np.std(known, ddof=1) / len(known) ** 0.5) if len(known) > 1 else 0.0
@@ -196,7 +200,7 @@ def _figure(name: str, values: Sequence[float], seed: int) -> Figure:
     )
     protocol = Protocol(
         name, "waveform, 16 kHz", None, "none", max(1, len(values)), max(1, len(values)), "held out", seed, __version__,
-        {"overlap": "none"},
+        {"overlap": "none"}, data,
     )  # fmt: skip
     return Figure(value, protocol, FIGURES[name].lower_is_better, interval if error else None, None)
 

@@ -131,14 +131,14 @@ def nearest_training(samples: Tensor, train: Tensor, k: int = 1) -> tuple[Tensor
 def training_copies(
     fake: Tensor, train: Tensor, held_out: Tensor, *, k: int = 1, quantile: float = 0.01
 ) -> Copies:
-    """Nearest training samples of each fake, and the share nearer than the `quantile` of held-out reals is.
+    """Nearest training samples of each fake, and the share as near as the `quantile` of held-out reals is.
 
     Held-out reals are near to the training set by chance as often as an honest generator: expect share =
     quantile.
     """
     index, distance = nearest_training(fake, train, k)
     threshold = float(nearest_training(held_out, train)[1].quantile(quantile))
-    return Copies(index, distance, threshold, float((distance[:, 0] < threshold).double().mean()))
+    return Copies(index, distance, threshold, float((distance[:, 0] <= threshold).double().mean()))
 
 
 def score_gap(train: Tensor, held_out: Tensor) -> ScoreGap:

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -36,16 +37,22 @@ class WeightsError(ValueError):
 class Features:
     """A function from pictures [N, C, H, W] (uint8 or [-1, 1]) to vectors [N, D], and what it is.
 
-    sha256: of the weights (None where there are none); resize: the filter and side that pictures go through.
+    sha256: of the weights (None where there are none); resize: the filter and side that pictures go through. unrounded:
+    the same for float pictures without rounding them to bytes, where `network` does: for differences of near pictures.
     """
 
     name: str
     sha256: str | None
     resize: str
     network: Callable[[Tensor], Tensor]
+    unrounded: Callable[[Tensor], Tensor] | None = None
 
     def __call__(self, pictures: Tensor) -> Tensor:
         return self.network(pictures)
+
+    def smooth(self, pictures: Tensor) -> Tensor:
+        """Features that move as little as the pictures [N, C, H, W] in [-1, 1] do."""
+        return (self.unrounded or self.network)(pictures)
 
 
 def extract(
@@ -158,9 +165,13 @@ def inception(
                 f"{INCEPTION_URL} could not be fetched ({failure}); get it in another way and give weights=FILE"
             ) from failure
     state, found = checked_weights(path, sha256)
-    network = _frozen(InceptionV3(output), state, path).to(device)
+    network = cast(InceptionV3, _frozen(InceptionV3(output), state, path).to(device))
     return Features(
-        f"inception-v3-2015-{output}", found, "tf1-bilinear-299", lambda x: network(_rgb(as_bytes(x)))
+        f"inception-v3-2015-{output}",
+        found,
+        "tf1-bilinear-299",
+        lambda x: network(_rgb(as_bytes(x))),
+        lambda x: network.read((_rgb(as_pictures(x)) + 1) * 127.5),
     )
 
 

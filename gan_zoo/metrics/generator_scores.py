@@ -37,7 +37,7 @@ def _paths(subject: Subject) -> PathLength:
     source = _source(subject)
 
     def distance(near: Tensor, far: Tensor) -> Tensor:
-        return squared_difference(*(subject.features(one).float() for one in (near, far)))
+        return squared_difference(*(subject.features.smooth(one).float() for one in (near, far)))
 
     def draw(n: int, generator: torch.Generator) -> Tensor:
         return source.latents(n, int(torch.randint(2**62, (1,), generator=generator)))

@@ -148,6 +148,10 @@ class InceptionV3(nn.Module):
             raise ValueError(
                 f"Inception reads uint8 RGB [N, 3, H, W], got {pictures.dtype} {tuple(pictures.shape)}"
             )
+        return self.read(pictures)
+
+    def read(self, pictures: Tensor) -> Tensor:
+        """The same of RGB [N, 3, H, W] of any number type in 0 ... 255, not rounded."""
         x = (resize_as_tensorflow_1(pictures.to(self.fc.weight.dtype), SIDE) - 128) / 128
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))  # [N, 64, 147, 147]
         x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(max_pool2d(x, 3, 2)))  # [N, 192, 71, 71]

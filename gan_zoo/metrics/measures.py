@@ -122,6 +122,13 @@ def wilson(share: float, n: int) -> Interval:
     return Interval(low, high, LEVEL, math.sqrt(share * (1 - share) / n), f"Wilson, {n} answers")
 
 
+def of_auc(auc: float, n: int, m: int) -> Interval:
+    """Hanley & McNeil's interval (1982) of the area under the ROC curve of n scores against m."""
+    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = (auc * (1 - auc) + (n - 1) * (q1 - auc**2) + (m - 1) * (q2 - auc**2)) / (n * m)
+    return normal_interval(auc, math.sqrt(max(variance, 0.0)), f"Hanley-McNeil, {n} and {m} scores")
+
+
 def both(first: Spread, second: Spread) -> Spread:
     """The intervals of `first`, and where it gives one, that of `second`."""
     return lambda *given: {**first(*given), **second(*given)}
@@ -212,6 +219,8 @@ def take(measure: Measure, subject: Subject, *, intervals: bool = True) -> dict[
             subject.seed,
             __version__,
             measure.settings(subject),
+            subject.data,
+            "x".join(map(str, subject.fake.shape[1:])),
         )
         meaning = measure.figures[name]
         interval = _within(spreads[name], meaning.limits) if name in spreads else None

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gan_zoo.metrics.distances import blocks, centred
 from gan_zoo.metrics.inputs import feature_pair
+from gan_zoo.metrics.kernel import median_bandwidth
 
 BANDWIDTHS = tuple(
     10 ** (-1 + i / 9) for i in range(10)
@@ -70,3 +71,24 @@ def parzen_score(
     each = parzen_log_likelihood(test, fake, bandwidth)
     error = float(each.std(correction=1)) / math.sqrt(len(each)) if len(each) > 1 else math.nan
     return ParzenScore(float(each.mean()), error, bandwidth)
+
+
+def data_coverage(
+    real: Tensor, fake: Tensor, *, share: float = 0.95, bandwidths: Sequence[float] | None = None
+) -> float:
+    """Share of reals [N, D] that lie where the model's density is above that of `share` of its own samples [M, D].
+
+    Coverage of AdaGAN (Tolstikhin et al. 2017, sec. 4): P_data(p_model > t) with P_model(p_model > t) = share. The density is
+    a Parzen window on one half of the fakes; the other half chooses its bandwidth and t, so that equal distributions come to
+    `share`. bandwidths: to choose from; default: 2 ** -8 ... 2 of the fakes' median distance. Low: modes are missing.
+    """
+    real, fake = feature_pair(real, fake)
+    if len(fake) < 4 or not 0 < share < 1:
+        raise ValueError(f"at least 4 fakes and a share in (0, 1) are needed, got {len(fake)} and {share}")
+    centres, others = fake[::2], fake[1::2]
+    if bandwidths is None:
+        width = median_bandwidth(centres, others)
+        bandwidths = [width * 2.0**power for power in range(-8, 2)]
+    bandwidth = choose_bandwidth(others, centres, bandwidths)
+    threshold = parzen_log_likelihood(others, centres, bandwidth).quantile(1 - share)
+    return float((parzen_log_likelihood(real, centres, bandwidth) > threshold).double().mean())

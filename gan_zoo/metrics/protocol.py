@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -30,7 +30,7 @@ class Protocol:
     """How a figure was made; two figures may be compared when all but the seed agree.
 
     features, features_sha256, resize: of gan_zoo.metrics.features.Features; split: of the real data; version:
-    of gan_zoo; settings: of the metric (k, subsets, ...).
+    of gan_zoo; settings: of the metric (k, subsets, ...); data: the name of the data set; shape: of one sample, "3x64x64".
     """
 
     metric: str
@@ -43,6 +43,8 @@ class Protocol:
     seed: int
     version: str
     settings: Mapping[str, Value] = field(default_factory=dict)
+    data: str = ""
+    shape: str = ""
 
     def __post_init__(self) -> None:
         if self.n_real < 1 or self.n_fake < 1:
@@ -154,9 +156,10 @@ def _interval(stored: Mapping[str, Any]) -> Interval:
 
 
 def _same_keys(kind: type, stored: Mapping[str, Any]) -> None:
-    wanted = {one.name for one in fields(kind)}
-    if set(stored) != wanted:
-        missing, unknown = sorted(wanted - set(stored)), sorted(set(stored) - wanted)
+    known = {one.name for one in fields(kind)}
+    needed = {one.name for one in fields(kind) if one.default is MISSING and one.default_factory is MISSING}
+    missing, unknown = sorted(needed - set(stored)), sorted(set(stored) - known)
+    if missing or unknown:
         raise ValueError(
             f"a stored {kind.__name__} lacks {missing} and has unknown {unknown}; measure it again"
         )

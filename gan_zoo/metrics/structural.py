@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d
+from torch.nn.functional import avg_pool2d, conv2d, pad
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from gan_zoo.metrics.inputs import as_pictures, picture_pair, seeded
@@ -74,6 +74,12 @@ def _window(size: int, sigma: float) -> Tensor:
     return bell / bell.sum()
 
 
+def _halved(x: Tensor) -> Tensor:
+    """Means of 2 x 2 pixels; an odd side keeps its last line, mirrored, as PGGAN's does: 7 becomes 4."""
+    height, width = x.shape[-2:]
+    return avg_pool2d(pad(x, (0, width % 2, 0, height % 2), mode="replicate"), 2)
+
+
 def _similarity_and_contrast(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Mean SSIM and mean contrast-structure term of each pair, [N]; the window shrinks to a small picture."""
     size = min(11, *a.shape[-2:])
@@ -109,7 +115,7 @@ def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
         last = scale == len(WEIGHTS) - 1
         value = value * (similarity if last else contrast).clamp_min(0) ** weight
         if not last:
-            a, b = avg_pool2d(a, 2), avg_pool2d(b, 2)
+            a, b = _halved(a), _halved(b)
     return value
 
 

@@ -26,10 +26,9 @@ from gan_zoo.metrics.measures import (
     by_trials,
     no_floor,
     only,
-    unknown,
     wilson,
 )
-from gan_zoo.metrics.protocol import Interval
+from gan_zoo.metrics.protocol import Interval, Value
 from gan_zoo.metrics.subject import Subject
 from gan_zoo.metrics.text_table import TEXT_MEASURES, TOKEN_VIEWS
 from gan_zoo.schema import ConfigError
@@ -144,6 +143,11 @@ def _of_those_asked(
     return {name: wilson(values[name], count) for name, count in zip(values, counts, strict=True) if count}
 
 
+def _held_out(subject: Subject) -> dict[str, Value]:
+    """Of figures that held-out reals decide."""
+    return {"held_out": len(subject.held_out.samples)}
+
+
 def _tested(subject: Subject, real: Tensor, fake: Tensor) -> int:
     """Samples that the two-sample test keeps for testing."""
     n = min(len(real), len(fake))
@@ -186,7 +190,8 @@ MEASURES: dict[str, Measure] = {
          "classes_found": Meaning("classes found", False, "Classes with at least one confident sample."),
          "class_kl": Meaning(
              "class imbalance", True, "KL of the classes of samples from those of training reals, in nats.", POSITIVE)},
-        _read, by_bootstrap(200), cheap=True, settings=lambda s: {"threshold": scores.CONFIDENT},
+        _read, both(by_bootstrap(200), only(JACKKNIFE, "class_kl")), cheap=True,
+        settings=lambda s: {"threshold": scores.CONFIDENT},
         details=scores.class_table),
     "asked_class": Measure(
         "The class that was asked for", "asked", scores.share,
@@ -292,6 +297,12 @@ MEASURES: dict[str, Measure] = {
          "mean_iou": Meaning("class IoU", False, "Intersection over union, the mean over the classes.", SHARE)},
         lambda s: s.truth.segmenter is not None and s.conditions is not None and s.conditions.dim() == 3,
         by_bootstrap(200), cheap=True, split="held_out", details=scores.segmentation_table),
+    "data_coverage": Measure(
+        "Data that the samples cover", "pixels", scores.covered,
+        {"data_coverage": Meaning(
+            "data covered", False,
+            "Reals where the samples are as dense as at 95 % of themselves (Tolstikhin et al. 2017); 0.95 for equal sets.", SHARE)},
+        lambda s: len(s.fake) >= 8, by_trials(lambda s, r, f: len(r), "data_coverage"), most=5_000),
     "ms_ssim": Measure(
         "MS-SSIM diversity", "samples", scores.ms_ssim,
         {"ms_ssim": Meaning(
@@ -314,7 +325,7 @@ MEASURES: dict[str, Measure] = {
              "nearest distance", False,
              "Median distance to the nearest training sample, over that of held-out reals; well below 1: copies.", POSITIVE)},
         lambda s: True, both(by_subsets(5), by_trials(lambda s, r, f: len(f), "copied")), most=10_000,
-        settings=lambda s: {"quantile": 0.01}),
+        settings=lambda s: {"quantile": 0.01, "mirrored": s.mirrored, **_held_out(s)}),
     "birthday": Measure(
         "Birthday paradox", "pixels", scores.birthday,
         {"duplicates": Meaning(
@@ -345,7 +356,7 @@ MEASURES: dict[str, Measure] = {
             "accuracy, trained on fakes", False,
             "Of a small classifier, on held-out reals; for the floor it was trained on reals.", SHARE)},
         _classified, by_trials(lambda s, r, f: len(s.held_out.samples), "fake_trained"),
-        floors=scores.real_trained, most=10_000),
+        floors=scores.real_trained, most=10_000, equal=True, settings=_held_out),
     "path_length": Measure(
         "Perceptual path length", "features", generator_scores.path_length,
         {"path_length": Meaning(
@@ -374,17 +385,19 @@ MEASURES: dict[str, Measure] = {
         "What D remembers", "samples", scores.memory,
         {"memory_auc": Meaning(
             "AUC of D", True, "How well D's score tells training from held-out reals; 0.5: not at all.", SHARE)},
-        _watched, unknown, floors=no_floor, details=scores.memory_details),
+        _watched, scores.memory_error, floors=no_floor, details=scores.memory_details, settings=_held_out),
     "discriminator_svm": Measure(
         "D's features", "samples", scores.discriminator_svm,
         {"svm_accuracy": Meaning(
             "linear SVM on D", False, "Accuracy on held-out reals, trained on reals; floor: on raw pixels.", SHARE)},
-        _watched_and_labelled, unknown, floors=scores.pixel_svm, usual=False),
+        _watched_and_labelled, by_trials(scores.svm_tested, "svm_accuracy"), floors=scores.pixel_svm, usual=False,
+        most=scores.SVM_MOST, settings=_held_out),
     "parzen": Measure(
         "Parzen-window log-likelihood", "pixels", scores.parzen,
         {"parzen": Meaning(
             "Parzen log-likelihood", False,
             "Nats a sample; misleading in high dimension, printed by the first papers.")},
-        lambda s: len(s.held_out.samples) >= 20, unknown, floors=scores.parzen_of_reals, usual=False),
+        lambda s: len(s.held_out.samples) >= 20, scores.parzen_error, floors=scores.parzen_of_reals, usual=False,
+        settings=_held_out),
     **TEXT_MEASURES,
 }  # fmt: skip

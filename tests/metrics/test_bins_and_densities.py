@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_zoo.metrics.bins import Bins, different_bins, jensen_shannon, two_proportion_p
-from gan_zoo.metrics.parzen import BANDWIDTHS, choose_bandwidth, parzen_log_likelihood, parzen_score
+from gan_zoo.metrics.parzen import (
+    BANDWIDTHS,
+    choose_bandwidth,
+    data_coverage,
+    parzen_log_likelihood,
+    parzen_score,
+)
 from gan_zoo.metrics.two_sample import accuracy_p_value, classifier_two_sample
 from tests.metrics.arrays import normal
 
@@ -89,6 +95,23 @@ def test_many_parzen_centres_are_the_mixture_and_blocks_do_not_matter(monkeypatc
     expected = mixture.logsumexp(1) - math.log(30)
     monkeypatch.setattr("gan_zoo.metrics.distances.blocks.__defaults__", (7, 4))
     torch.testing.assert_close(parzen_log_likelihood(x, centres, 0.5), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("dimensions", [2, 16])
+def test_equal_sets_are_covered_to_the_share_that_is_asked_for(dimensions):
+    real, fake = normal(2000, dimensions, 0), normal(2000, dimensions, 1)
+    assert data_coverage(real, fake) == pytest.approx(0.95, abs=0.025)
+    assert data_coverage(real, fake, share=0.5) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_model_of_one_mode_in_four_covers_a_quarter_and_a_broad_one_all():
+    centres = torch.tensor([[-9.0, 0], [-3, 0], [3, 0], [9, 0]])
+    real = normal(2000, 2, 0) * 0.3 + centres[torch.arange(2000) % 4]
+    one = normal(2000, 2, 1) * 0.3 + centres[0]
+    assert data_coverage(real, one) == pytest.approx(0.95 / 4, abs=0.02)
+    assert data_coverage(real, normal(2000, 2, 2) * 8) > 0.99
+    with pytest.raises(ValueError, match="at least 4 fakes"):
+        data_coverage(real, one[:3])
 
 
 def test_far_samples_are_finite_and_the_bandwidth_is_chosen_on_validation():

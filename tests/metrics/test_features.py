@@ -66,6 +66,18 @@ def test_inception_equals_torch_fidelitys_on_the_same_weights(inception_state, t
         torch.testing.assert_close(ours(pictures(2)), expected[name], rtol=0, atol=1e-4 * scale)
 
 
+def test_inceptions_smooth_features_are_those_of_bytes_and_follow_a_small_step(inception_state, tmp_path):
+    torch.save(inception_state, tmp_path / "weights.pth")
+    features = inception(tmp_path / "weights.pth", sha256=None)
+    whole = pictures(2).float() / 127.5 - 1
+    torch.testing.assert_close(features.smooth(whole), features(whole), rtol=1e-3, atol=1e-3)
+    step = 1e-3 * torch.randn(whole.shape, generator=torch.Generator().manual_seed(1))
+    near = (0.9 * whole, 0.9 * whole + step, 0.9 * whole + 2 * step)
+    one, two = ((features.smooth(far) - features.smooth(near[0])).norm() for far in near[1:])
+    assert one > 0 and float(two / one) == pytest.approx(2, rel=0.1)
+    assert torch.equal(raw_pixels().smooth(whole), raw_pixels()(whole))
+
+
 def test_the_resize_is_tensorflow_1s():
     # 2 -> 4 without half-pixel offset: positions 0, 0.5, 1, 1.5 (clamped to the last pixel)
     row = torch.tensor([0.0, 10.0]).expand(1, 1, 2, 2)

@@ -209,6 +209,15 @@ def test_copied_training_samples_are_told_from_honest_ones():
     assert training_copies(train[:100] + 1e-4, train, held_out, quantile=0.1).share == 1.0
 
 
+def test_copies_are_told_where_held_out_samples_also_stand_in_training():
+    train = normal(300, 8, 0)
+    held_out = torch.cat(
+        [normal(98, 8, 1), train[:2]]
+    )  # 2 % duplicates: the distance that chance allows is 0
+    assert training_copies(train[:100], train, held_out).share == 1.0
+    assert training_copies(normal(100, 8, 2), train, held_out).share == 0.0
+
+
 def test_the_score_gap_equals_scipys_mann_whitney():
     a, b = normal(80, 1, 0) + 0.5, normal(60, 1, 1)
     a, b = a.mul(4).round(), b.mul(4).round()  # with ties

@@ -45,6 +45,8 @@ def mean_gap(real: torch.Tensor, fake: torch.Tensor) -> float:
         {"split": "held_out"},
         {"version": "0.2.0"},
         {"settings": {"k": 5}},
+        {"data": "grid"},
+        {"shape": "1x16x16"},
     ],
 )
 def test_figures_made_in_different_ways_are_not_compared(change):
@@ -82,6 +84,18 @@ def test_a_figure_survives_json(value):
         Figure.from_dict(
             {**stored, "protocol": {k: v for k, v in stored["protocol"].items() if k != "resize"}}
         )
+
+
+def test_a_figure_stored_before_data_and_shape_were_is_read_and_compared_with_none_that_has_them():
+    figure = Figure(1.0, protocol(data="ring", shape="2"))
+    stored = figure.to_dict()
+    old = Figure.from_dict(
+        {**stored, "interval": None, "floor": None,
+         "protocol": {k: v for k, v in stored["protocol"].items() if k not in ("data", "shape")}}
+    )  # fmt: skip
+    assert old.value == 1.0
+    with pytest.raises(ProtocolMismatch, match="data: '' and 'ring'"):
+        old.better_than(figure)
 
 
 def test_the_order_of_the_settings_does_not_matter():

@@ -14,8 +14,10 @@ from gan_zoo.data.avatars import Avatars
 from gan_zoo.data.toy import Triangles, coverage, triangle_vertices
 from gan_zoo.metrics.features import Features, raw_pixels
 from gan_zoo.metrics.inception_score import modified_score_by_class
+from gan_zoo.metrics.inputs import as_bytes
 from gan_zoo.metrics.manifold import CORNERS, RANGE
-from gan_zoo.metrics.measures import quick, take
+from gan_zoo.metrics.measures import of_auc, quick, take
+from gan_zoo.metrics.protocol import ProtocolMismatch
 from gan_zoo.metrics.subject import Reals, Search, Source, Subject, source_of, truth_of
 from gan_zoo.metrics.table import MEASURES, chosen
 
@@ -64,6 +66,43 @@ def test_a_frechet_distance_of_fewer_samples_than_dimensions_says_so(held_out: i
     assert details is not None
     words = details(subject).get("verdict", "")
     assert ("16 held-out samples do not fill a covariance of 16 dimensions" in words) == said
+
+
+def of_seed(seed: int, **changes: Any) -> Subject:
+    values: dict[str, Any] = {"data": "cloud", "seed": seed, **changes}
+    reals = [Reals(normal(n, k), None) for n, k in ((3000, 0), (300, 1))]
+    return Subject(*reals, normal(400, 2), COORDINATES, "points", **values)
+
+
+def test_figures_of_another_seed_are_compared_and_those_of_other_data_are_not() -> None:
+    names = ("mmd", "frechet", "copies", "parzen", "data_coverage")
+    for name in names:
+        one, other = (take(MEASURES[name], of_seed(seed)) for seed in (0, 1))
+        for figure in one:
+            one[figure].figure.better_than(other[figure].figure)
+    frechet = take(MEASURES["frechet"], of_seed(0))["frechet_distance"].figure
+    other = take(MEASURES["frechet"], of_seed(0, data="ring"))["frechet_distance"].figure
+    with pytest.raises(ProtocolMismatch, match="data: 'cloud' and 'ring'"):
+        frechet.better_than(other)
+    mirrored = take(MEASURES["copies"], of_seed(0))["copied"].figure.protocol
+    assert mirrored.settings == {"quantile": 0.01, "mirrored": False, "held_out": 300}
+
+
+def test_every_figure_of_a_perfect_model_lies_in_its_interval() -> None:
+    kinds = ("parzen", "data_coverage", "frechet", "copies", "neighbours", "one_nearest_neighbour", "mmd")
+    for name in kinds:
+        for figure, found in take(MEASURES[name], of_seed(0)).items():
+            interval = found.figure.interval
+            assert interval is not None and interval.low <= found.figure.value <= interval.high, figure
+
+
+def test_the_interval_of_an_auc_is_hanleys_and_mcneils() -> None:
+    # Hanley & McNeil 1982, table: AUC 0.8 of 50 against 50: standard error 0.0444 by their formula
+    interval = of_auc(0.8, 50, 50)
+    q1, q2 = 0.8 / 1.2, 2 * 0.64 / 1.8
+    wanted = math.sqrt((0.8 * 0.2 + 49 * (q1 - 0.64) + 49 * (q2 - 0.64)) / 2500)
+    assert interval.error == pytest.approx(wanted, rel=1e-12) and wanted == pytest.approx(0.0444, abs=5e-4)
+    assert of_auc(1.0, 50, 50).error == 0
 
 
 def test_a_class_that_varies_inside_has_a_modified_score_above_1() -> None:
@@ -121,6 +160,17 @@ def test_path_length_of_a_linear_generator_is_its_trace() -> None:
     assert one.value == pytest.approx(wanted, rel=0.05)
     assert one.interval is not None and one.interval.low < one.value < one.interval.high
     assert one.protocol.settings["path"] == "lerp" and one.floor is None
+
+
+def test_path_length_is_not_that_of_rounded_pictures() -> None:
+    weight = 0.01 * torch.randn(256, 6, generator=torch.Generator().manual_seed(0))
+    pictures = linear(weight, (1, 16, 16)).sample(torch.zeros(20, 6))
+    parts = Reals(pictures, None)
+    plain = raw_pixels()
+    rounding = Features("bytes", None, "none", lambda x: plain(as_bytes(x)), plain)
+    subject = Subject(parts, parts, pictures, rounding, source=linear(weight, (1, 16, 16)))
+    found = quick(MEASURES["path_length"], subject)["path_length"]
+    assert found == pytest.approx(2 / 3 * float(weight.square().sum()), rel=0.05)
 
 
 def test_path_length_is_taken_anew_of_another_moment() -> None:
