@@ -7,11 +7,14 @@ presets of its own), and each trial is composed from conf/ by itself, as gan_zoo
 
 from __future__ import annotations
 
+import math
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import PositiveInt
 
 from gan_zoo.command import command
@@ -48,7 +51,7 @@ def main(
     output: the folder of the table; default: the experiment's own, in a sub-folder of the budget's name
     """
     from gan_zoo.benchmark import grid as grids
-    from gan_zoo.benchmark import measures, tables, trial
+    from gan_zoo.benchmark import measures, pool, tables, trial
 
     folder = grids.folder_of(experiment)
     grid = grids.read(folder)
@@ -58,7 +61,7 @@ def main(
     directory, most = Path(runs, folder.resolve().name, budget), max(seeds or 0, chosen.seeds)
     trials = grids.trials(grid, chosen, directory, most, overrides or (), measure)
     measures.check(trials[0].measure)
-    measures.check_figures(grid.figures, [*grid.measure["metrics"], *trials[0].measure["metrics"]])
+    measures.check_figures(grid.figures, [*grid.measure.get("metrics", ()), *trials[0].measure["metrics"]])
     asked = [
         item
         for item in trials
@@ -66,12 +69,16 @@ def main(
         and item.row in wanted[1]
         and item.seed < chosen.first_seed + (seeds or most)
     ]
-    _run(asked, workers or os.cpu_count() or 1)
+    where = Path(output) if output else folder / budget
+    tables.writable(where)
+    pool.apart(measures.check_weights, trials[0].measure)
     given = {"experiment": experiment, "budget": budget, "seeds": seeds if most > chosen.seeds else None,
              "overrides": overrides, "measure": measure}  # fmt: skip
-    table = tables.Table(grid, budget, chosen, trials, _written(given))
-    where = Path(output) if output else folder / budget
-    tables.write(table, where)
+    try:
+        _run(asked, workers or os.cpu_count() or 1)
+    finally:  # also of a run broken off: what there is of it
+        table = tables.Table(grid, budget, chosen, trials, _written(given))
+        tables.write(table, where)
     print(
         f"{where}: {table.finished} of {len(trials)} trials in the table, {len(table.failures)} failed",
         flush=True,
@@ -82,16 +89,12 @@ def main(
 
 def _written(arguments: dict[str, Any]) -> str:
     """The command line that makes the whole table, without what changes no figure."""
-    words = []
-    for key, value in arguments.items():
-        if isinstance(value, list):
-            words.append(f"{key}=[{','.join(value)}]")
-        elif isinstance(value, dict):
-            words.append(f"{key}={{{', '.join(f'{name}: {item}' for name, item in value.items())}}}")
-        elif value is not None:
-            words.append(f"{key}={value}")
-    quoted = [f"'{word}'" if set(word) & set(" {}[]*$&;|<>()") else word for word in words]
-    return " ".join(["python -m gan_zoo.benchmark", *quoted])
+    words = [
+        f"{key}={value if isinstance(value, str | int) else yaml.safe_dump(value, default_flow_style=True, width=math.inf).strip()}"
+        for key, value in arguments.items()
+        if value is not None
+    ]
+    return shlex.join(["python", "-m", "gan_zoo.benchmark", *words])
 
 
 def _run(trials: list[Any], workers: int) -> None:
@@ -108,13 +111,15 @@ def _run(trials: list[Any], workers: int) -> None:
     def ended(item: Any, code: int) -> None:
         nonlocal done
         done += 1
-        if code and code not in trial.INTERRUPTED:
-            trial.record_failure(
-                item, f"its process ended with exit code {code}; see {item.directory / trial.LOG}"
-            )
+        if code and code not in (*trial.INTERRUPTED, trial.HELD):
+            words = f"its process ended with exit code {code}; see {item.directory / trial.LOG}"
+            try:
+                trial.record_failure(item, words)
+            except OSError as error:  # a full disk takes no other trial with it
+                print(f"{item.name}: {words}; that could not be written down: {error}", flush=True)
         left = (time.monotonic() - begun) / done * (len(waiting) - done) / 60
         print(
-            f"{done:4d}/{len(waiting)}  {item.name}: {_said(trial.result(item))}  ({left:.0f} min left)",
+            f"{done:4d}/{len(waiting)}  {item.name}: {_said(trial.result(item), code)}  ({left:.0f} min left)",
             flush=True,
         )
 
@@ -128,7 +133,11 @@ def _run(trials: list[Any], workers: int) -> None:
         raise SystemExit(130) from None
 
 
-def _said(result: dict[str, Any] | None) -> str:
+def _said(result: dict[str, Any] | None, code: int) -> str:
+    from gan_zoo.benchmark.trial import HELD
+
+    if code == HELD:
+        return "not run: another call is at it, or its folder cannot be written to"
     if result is None:
         return "interrupted"
     if result["error"]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import yaml
 from pydantic import (
@@ -31,6 +31,22 @@ Item = TypeVar("Item")
 
 class _Checked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]  # also the name of a folder
+
+
+class _Once(yaml.SafeLoader):
+    """YAML of which no mapping has a key twice: the second would replace the first in silence."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        for key in keys:
+            if keys.count(key) > 1 and key != "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice in one mapping", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
 
 
 class Choice(_Checked):
@@ -92,11 +108,11 @@ class Grid(_Checked):
     title: str
     question: str
     overrides: tuple[str, ...] = ()
-    data: dict[str, Choice]
-    rows: dict[str, Choice]
-    budgets: dict[str, Budget]
+    data: Annotated[dict[Key, Choice], Field(min_length=1)]
+    rows: Annotated[dict[Key, Choice], Field(min_length=1)]
+    budgets: Annotated[dict[Key, Budget], Field(min_length=1)]
     measure: dict[str, Any]
-    figures: dict[str, Figure]
+    figures: Annotated[dict[str, Figure], Field(min_length=1)]
     published: tuple[Published, ...] = ()
 
     @model_validator(mode="after")
@@ -123,7 +139,8 @@ def _strangers(names: Any, known: Any, key: str) -> list[str]:
 
 class Trial(NamedTuple):
     """One cell of the grid with one seed. fingerprint: of all that decides its figures; other settings are another
-    trial. training: of what decides its weights; a trial that is only measured anew is not trained anew."""
+    trial. training: of what decides its weights; a trial that is only measured anew is not trained anew. directory: named
+    after training too, so that trials of other settings, and of a grid of the same name elsewhere, are kept beside it."""
 
     data: str
     row: str
@@ -156,7 +173,8 @@ def read(folder: Path) -> Grid:
     """The grid of a folder; ConfigError names the key that cannot be right."""
     path = folder / FILE
     try:
-        return Grid.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Once)  # noqa: TID251 - a SafeLoader
+        return Grid.model_validate(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
     except ValidationError as error:
@@ -225,7 +243,7 @@ def trials(
     return [
         Trial(
             name, row, seed, overrides, settings, fingerprint(config, seed, {}),
-            fingerprint(config, seed, settings), directory / name / row / f"seed-{seed}",
+            fingerprint(config, seed, settings), directory / name / row / f"seed-{seed}-{fingerprint(config, seed, {})[:8]}",
         )
         for seed in range(budget.first_seed, budget.first_seed + seeds)
         for (name, row), (overrides, config) in cells.items()

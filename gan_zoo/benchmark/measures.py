@@ -13,7 +13,7 @@ from gan_zoo import media
 from gan_zoo.data.stream import DataModule
 from gan_zoo.evaluation import VGG, FeatureChoice, SegmentationNetwork
 from gan_zoo.evaluation.speech import speech_figures
-from gan_zoo.evaluation.subjects import measured
+from gan_zoo.evaluation.subjects import chosen_features, measured
 from gan_zoo.gan import GAN
 from gan_zoo.metrics.measures import quick
 from gan_zoo.metrics.speech import FIGURES
@@ -94,6 +94,14 @@ def check(settings: dict[str, Any]) -> None:
     for name in settings["metrics"]:
         if name not in {**MEASURES, **FIGURES}:
             raise ConfigError(f"measure.metrics: {name!r} came; {meant(name, {**MEASURES, **FIGURES})}")
+
+
+def check_weights(settings: dict[str, Any]) -> None:
+    """ConfigError where the weights that the measure reads are missing or not the ones asked for; before anything is trained."""
+    defaults = {"features": "auto", "weights": None, "sha256": None}
+    first = [settings.get(name, default) for name, default in defaults.items()]
+    more = {name: settings[name] for name in ("network", "download") if name in settings}
+    chosen_features(*first, "cpu", **more)
 
 
 def check_figures(wanted: Iterable[str], metrics: Iterable[str]) -> None:

@@ -37,8 +37,11 @@ def figures(table: Table) -> bytes:
             range(len(table.rows)), [table.grid.rows[row].label for row in table.rows], fontsize=9
         )
         axes.set_ylim(len(table.rows) - 0.5, -0.5)
-    sheet.suptitle(f"{table.grid.title}: {table.budget_name}. Blue: ours, mean ± deviation and each seed. "
-                   "Orange: as published", fontsize=9)  # fmt: skip
+    theirs = " Orange: as published" if any(item.row for item in table.grid.published) else ""
+    sheet.suptitle(
+        f"{table.grid.title}: {table.budget_name}. Blue: ours, mean ± deviation and each seed.{theirs}",
+        fontsize=9,
+    )
     return _png(sheet)
 
 
@@ -63,15 +66,15 @@ def _panel(axes: Axes, table: Table, data: str, name: str) -> None:
             )
         for item in table.published(data, row):
             if name in item.figures:
-                axes.plot(
-                    item.figures[name] * scale, place, "D", color=ORANGE, fillstyle="none", markersize=6
-                )
+                axes.errorbar(
+                    item.figures[name] * scale, place, xerr=item.deviations.get(name, 0.0) * scale, fmt="D", color=ORANGE,
+                    fillstyle="none", markersize=6, capsize=2, linewidth=0.8,
+                )  # fmt: skip
     if (best := figure.best(data)) is not None:
         axes.axvline(best * scale, color=GREY, linewidth=0.8, linestyle=":")
     unit = ", %" if figure.unit else ""
-    axes.set_title(
-        f"{table.grid.data[data].label}: {figure.label}{unit}, {figure.better} is better", fontsize=8
-    )
+    title = f"{table.grid.data[data].label}: {figure.label}{unit}, {figure.better} is better"
+    axes.set_title(textwrap.fill(title, 40), fontsize=8)
     axes.tick_params(labelsize=8, color="0.6")
     axes.grid(axis="y", color="0.93")
     axes.spines[:].set_color("0.8")
@@ -137,5 +140,5 @@ def _show(axes: Axes, content: NDArray[Any] | None, half: float) -> None:
 
 def _png(sheet: Figure) -> bytes:
     file = io.BytesIO()
-    sheet.savefig(file, format="png", dpi=110)
+    sheet.savefig(file, format="png", dpi=110, bbox_inches="tight", pad_inches=0.05)
     return file.getvalue()

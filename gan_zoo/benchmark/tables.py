@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import statistics
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 from gan_zoo import media
 from gan_zoo.benchmark.grid import Budget, Figure, Grid, Published, Trial
 from gan_zoo.benchmark.trial import result
+from gan_zoo.schema import ConfigError
 
 STATUS = {
     "seen": "read in the paper",
@@ -21,7 +23,7 @@ STATUS = {
     "secondhand": "read on a page about the paper or off a figure",
     "recalled": "recalled, not checked",
 }
-ABOUT = ("samples_seen", "generator_steps", "seconds", "total_seconds", "date")
+ABOUT = ("samples_seen", "generator_steps", "seconds", "total_seconds", "date", "git_commit")
 ARROWS = {"higher": "↑", "lower": "↓"}
 
 
@@ -83,6 +85,18 @@ def summarised(values: Iterable[float]) -> Summary | None:
     if not found:
         return None
     return Summary(statistics.fmean(found), statistics.stdev(found) if len(found) > 1 else math.nan, found)
+
+
+def writable(folder: Path) -> None:
+    """Makes the folder of a table, and sees that it takes files; ConfigError, before anything is trained."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"output={folder}: no table can be written there ({error.strerror or error})"
+        ) from None
 
 
 def write(table: Table, folder: Path) -> None:
@@ -176,11 +190,18 @@ def _rows(table: Table, data: str, sources: dict[str, str]) -> str:
             + (f" of {len(found)}" if len(good) < len(found) else "")
             + (f", {bad} failed" if bad else "")
         )
-        numbers = [_number(figure, table.summary(data, row, name)) for name, figure in grid.figures.items()]
+        numbers = [
+            _number(figure, table.summary(data, row, name), len(good))
+            for name, figure in grid.figures.items()
+        ]
         time_taken = f"{statistics.fmean(item['seconds'] for item in good):.0f}" if good else ""
         theirs = "; ".join(_their_figures(grid, item, sources) for item in table.published(data, row))
         lines.append([grid.rows[row].label, seeds, *numbers, time_taken, theirs])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return _lined(lines)
+
+
+def _lined(lines: Iterable[Iterable[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
 def _heading(figure: Figure, data: str) -> str:
@@ -189,12 +210,13 @@ def _heading(figure: Figure, data: str) -> str:
     return f"{figure.label}{', %' if figure.unit else ''} {ARROWS[figure.better]}{of}"
 
 
-def _number(figure: Figure, found: Summary | None) -> str:
+def _number(figure: Figure, found: Summary | None, of: int) -> str:
+    """of: the trials that finished; said where some of them have no such number."""
     if found is None:
         return "–"
-    return figure.written(found.mean) + (
-        f" ± {figure.written(found.deviation)}" if len(found.values) > 1 else ""
-    )
+    count = len(found.values)
+    spread = f" ± {figure.written(found.deviation)}" if count > 1 else ""
+    return f"{figure.written(found.mean)}{spread}" + (f" ({count} of {of})" if count < of else "")
 
 
 def _sources(table: Table) -> dict[str, str]:
@@ -229,7 +251,7 @@ def _published_rows(table: Table, items: list[Published], sources: dict[str, str
             _their_number(figures[name], item, name) if name in item.figures else "–" for name in names
         ]
         lines.append([item.label, *numbers, f"[{sources[_source(item)]}]"])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return _lined(lines)
 
 
 # --- tables for programs ------------------------------------------------------------------------------------

@@ -16,10 +16,11 @@ import numpy as np
 
 from gan_zoo import media
 from gan_zoo.benchmark.grid import Trial, composed
-from gan_zoo.schema import CheckpointError
+from gan_zoo.schema import CheckpointError, ConfigError
 
 RESULT, SAMPLES, LOG, RUN = "result.json", "samples.npy", "log.txt", "run"
 INTERRUPTED = (130, 143)
+HELD = 75  # exit code of a worker whose trial another process is at (EX_TEMPFAIL)
 
 
 class TrialError(RuntimeError):
@@ -54,8 +55,18 @@ def result(trial: Trial) -> dict[str, Any] | None:
 
 
 def work(trial: Trial) -> None:
-    """The life of a worker: everything said goes to log.txt, and result.json is there at the end."""
-    trial.directory.mkdir(parents=True, exist_ok=True)
+    """The life of a worker: everything said goes to log.txt, and result.json is there at the end. Of two at one trial the
+    second leaves it alone."""
+    from gan_zoo.run import owned
+
+    try:
+        with owned(trial.directory):
+            _work(trial)
+    except ConfigError:
+        raise SystemExit(HELD) from None
+
+
+def _work(trial: Trial) -> None:
     with (trial.directory / LOG).open("w", encoding="utf-8", buffering=1) as log:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
