@@ -98,10 +98,10 @@ def check(settings: dict[str, Any]) -> None:
 
 def check_weights(settings: dict[str, Any]) -> None:
     """ConfigError where the weights that the measure reads are missing or not the ones asked for; before anything is trained."""
-    defaults = {"features": "auto", "weights": None, "sha256": None}
-    first = [settings.get(name, default) for name, default in defaults.items()]
-    more = {name: settings[name] for name in ("network", "download") if name in settings}
-    chosen_features(*first, "cpu", **more)
+    chosen_features(
+        settings.get("features", "auto"), settings.get("weights"), settings.get("sha256"), "cpu",
+        network=settings.get("network", VGG), download=settings.get("download", False),
+    )  # fmt: skip
 
 
 def check_figures(wanted: Iterable[str], metrics: Iterable[str]) -> None:
