@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
+
+VALUES = 2**20  # looked at together where a set is gone through batch by batch
 
 
 def as_features(samples: Tensor, name: str = "features", least: int = 2) -> Tensor:
@@ -22,7 +26,7 @@ def as_features(samples: Tensor, name: str = "features", least: int = 2) -> Tens
         raise ValueError(f"{name} holds {len(samples)} samples, at least {least} are needed; draw more")
     flat = samples.detach().flatten(1)
     flat = flat if flat.dtype in (torch.float32, torch.float64) else flat.float()
-    if not torch.isfinite(flat).all():
+    if not all(bool(torch.isfinite(rows).all()) for rows in flat.split(at_once(flat))):  # masks are as large
         bad = int((~torch.isfinite(flat)).any(1).sum())
         raise ValueError(
             f"{name}: {bad} of {len(flat)} samples hold NaN or Inf; a metric of them would mean nothing"
@@ -61,6 +65,22 @@ def as_pictures(pictures: Tensor, name: str = "pictures") -> Tensor:
             f"{name} must lie in [-1, 1], got [{low:.4g}, {high:.4g}]; scale 0 ... 255 by x / 127.5 - 1"
         )
     return pictures.clamp(-1, 1)
+
+
+def at_once(samples: Tensor, most: int | None = None) -> int:
+    """How many samples [N, ...] hold VALUES values together: at least 1, at most `most`."""
+    found = max(1, VALUES // max(1, samples[:1].numel()))
+    return found if most is None else min(most, found)
+
+
+def picture_batches(
+    pictures: Tensor, name: str = "pictures", dtype: torch.dtype | None = None
+) -> Iterator[Tensor]:
+    """The pictures batch by batch as `as_pictures` gives them (as `dtype`, if any), so that no copy of a set is made."""
+    as_pictures(pictures[:0] if isinstance(pictures, Tensor) else pictures, name)  # shape and type
+    for batch in pictures.split(at_once(pictures)):
+        ready = as_pictures(batch, name)
+        yield ready if dtype is None else ready.to(dtype)
 
 
 def as_bytes(pictures: Tensor, name: str = "pictures") -> Tensor:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gan_zoo.metrics.fingerprints import moments, unit_pixels
+from gan_zoo.metrics.fingerprints import moments_of_batches, unit_batches
 
 
 class Spectrum(NamedTuple):
@@ -35,16 +35,13 @@ class LowLevel(NamedTuple):
     high_frequency_share: float
 
 
-BATCH = 256
-
-
 def power_spectrum(pictures: Tensor) -> Tensor:
     """Mean |FFT|^2 / (H W) of the pictures less their mean, float64 [H, W], zero frequency in the middle.
 
     Summed over the plane and divided by H W it is the mean variance of the pictures (Parseval).
     """
     total = torch.zeros(pictures.shape[-2:], dtype=torch.float64, device=pictures.device)
-    for batch in unit_pixels(pictures).split(BATCH):
+    for batch in unit_batches(pictures):
         pixels = batch.double()
         pixels = pixels - pixels.mean((-2, -1), keepdim=True)
         total += torch.fft.fft2(pixels).abs().square().mean(1).sum(0)
@@ -92,24 +89,29 @@ def low_level_statistics(pictures: Tensor) -> LowLevel:
 
     luminance: mean pixel; contrast: mean over pictures of the deviation of their pixels; gradient: mean
     absolute difference of neighbours, whose kurtosis is high in natural pictures (few strong edges);
-    high_frequency_share: of radial power beyond a quarter cycle a pixel.
+    high_frequency_share: of radial power beyond a quarter cycle a pixel. All are exact, and summed batch by batch.
     """
-    pixels = unit_pixels(pictures)
-    across, down = pixels.diff(dim=3), pixels.diff(dim=2)
-    differences = torch.cat([across.flatten(), down.flatten()])
-    values, slopes = moments(pixels), moments(differences)
+    values = moments_of_batches(lambda: unit_batches(pictures))
+    slopes = moments_of_batches(lambda: map(_differences, unit_batches(pictures)))
+    contrasts, gradients = [], []  # of each picture
+    for batch in unit_batches(pictures):
+        contrasts.append(batch.double().flatten(1).std(1, correction=0))
+        gradients.append(_differences(batch).double().abs_().mean(1))
     spectrum = radial_spectrum(pictures)
     whole = float(spectrum.power.sum())
     high = float(spectrum.power[spectrum.frequency > 0.25].sum()) / whole if whole else math.nan
-    contrast = float(pixels.double().flatten(1).std(1, correction=0).mean())
-    gradient = float(differences.double().abs().mean())
     return LowLevel(
         values.mean,
-        contrast,
+        float(torch.cat(contrasts).mean()),
         values.skewness,
         values.kurtosis,
-        gradient,
+        float(torch.cat(gradients).mean()),
         slopes.kurtosis,
         spectrum_slope(spectrum),
         high,
     )
+
+
+def _differences(pixels: Tensor) -> Tensor:
+    """Of neighbours to the right and below, [N, D]."""
+    return torch.cat([pixels.diff(dim=3).flatten(1), pixels.diff(dim=2).flatten(1)], 1)

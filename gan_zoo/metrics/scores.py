@@ -409,7 +409,7 @@ def birthday(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
 def _gap(subject: Subject) -> duplicates.ScoreGap:
     assert subject.discriminator is not None  # what fits, MEASURES says
     logits = [
-        subject.discriminator(reals.samples, reals.labels).logits
+        subject.discriminator(reals.samples, reals.labels, None).logits
         for reals in (subject.train, subject.held_out)
     ]
     return duplicates.score_gap(
@@ -479,7 +479,7 @@ def discriminator_svm(subject: Subject, real: Tensor, fake: Tensor) -> Numbers:
     assert judge is not None  # what fits, MEASURES says
     return {
         "svm_accuracy": _svm(
-            subject, lambda samples, labels: pooled_features(judge(samples, labels).features)
+            subject, lambda samples, labels: judge(samples, labels, pooled_features).features[0]
         )
     }
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from gan_zoo.metrics.inputs import as_features, picture_pair, seeded
+from gan_zoo.metrics.inputs import as_features, picture_batches, picture_pair, seeded
 
 PATCH = 7
 SMALLEST = 16
@@ -86,23 +86,40 @@ def level_sides(side: int) -> list[int]:
 def patches(pictures: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """`count` random 7 x 7 patches of each picture: [N, C, H, W] -> [N * count, C, 7, 7]."""
     n, _, h, w = pictures.shape
+    return _cut(pictures, *_corners(n, h, w, count, generator))
+
+
+def _corners(n: int, h: int, w: int, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Rows and columns of the patches' first pixels, [N, count, 1, 1] each."""
     top = torch.randint(0, h - PATCH + 1, (n, count, 1, 1), generator=generator)
     left = torch.randint(0, w - PATCH + 1, (n, count, 1, 1), generator=generator)
+    return top, left
+
+
+def _cut(pictures: Tensor, top: Tensor, left: Tensor) -> Tensor:
     y = top + torch.arange(PATCH)[None, None, :, None]
     x = left + torch.arange(PATCH)[None, None, None, :]
-    index = torch.arange(n)[:, None, None, None]
+    index = torch.arange(len(pictures))[:, None, None, None]
     return pictures.cpu()[index, :, y, x].permute(0, 1, 4, 2, 3).flatten(0, 1)
 
 
-def _descriptors(pictures: Tensor, level: int, levels: int, count: int, seed: int) -> Tensor:
+def _descriptors(
+    pictures: Tensor, level: int, levels: int, count: int, seed: int, dtype: torch.dtype
+) -> Tensor:
     """Normalised patches of one level of all pictures, [N * count, C * 49], made batch by batch."""
     generator = seeded(seed)
-    found = []
-    for batch in pictures.split(BATCH):
-        found.append(patches(laplacian_pyramid(batch, min(level + 2, levels))[level], count, generator))
-    stacked = torch.cat(found)
-    std, mean = torch.std_mean(stacked, dim=(0, 2, 3), correction=0, keepdim=True)
-    return ((stacked - mean) / std.clamp_min(1e-12)).flatten(1)
+    side = pictures.shape[-1] >> level
+    drawn = [_corners(len(batch), side, side, count, generator) for batch in pictures.split(BATCH)]
+    top, left = (torch.cat(corners) for corners in zip(*drawn, strict=True))
+    found = torch.empty(len(pictures) * count, pictures.shape[1], PATCH, PATCH, dtype=dtype)
+    start = 0
+    for batch in picture_batches(pictures, dtype=dtype):
+        end = start + len(batch)
+        band = laplacian_pyramid(batch, min(level + 2, levels))[level]
+        found[start * count : end * count] = _cut(band, top[start:end], left[start:end])
+        start = end
+    std, mean = torch.std_mean(found, dim=(0, 2, 3), correction=0, keepdim=True)
+    return found.sub_(mean).div_(std.clamp_min(1e-12)).flatten(1)
 
 
 def laplacian_swd(
@@ -124,12 +141,13 @@ def laplacian_swd(
         raise ValueError(f"SWD needs as many fakes as reals, got {len(real)} and {len(fake)}")
     if real.shape[-1] != real.shape[-2]:
         raise ValueError(f"pictures must be square, got {tuple(real.shape)}")
-    real, fake = picture_pair(real, fake)
+    first, _ = picture_pair(real[:1], fake[:1])  # shapes and types; pictures are converted batch by batch
+    dtype = first.dtype
     sides = level_sides(real.shape[-1])
     found: dict[str, float] = {}
     for level, side in enumerate(sides):
         sets = [
-            _descriptors(one, level, len(sides), patches_per_picture, seed + 1000 * level + which)
+            _descriptors(one, level, len(sides), patches_per_picture, seed + 1000 * level + which, dtype)
             for which, one in enumerate((real, fake))
         ]
         found[str(side)] = 1000 * sliced_wasserstein(

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, pad
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from gan_zoo.metrics.inputs import as_pictures, picture_pair, seeded
+from gan_zoo.metrics.inputs import as_pictures, at_once, picture_pair, seeded
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003; they sum to 1.0001, as published
 RANGE = 2.0  # of pictures in [-1, 1]
@@ -122,17 +122,19 @@ def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
 def ms_ssim_diversity(pictures: Tensor, pairs: int = 10_000, seed: int = 0, batch: int = 256) -> float:
     """Mean MS-SSIM of random pairs of samples (Odena et al. 2017; PGGAN: 10,000 pairs); 1 = all identical.
 
+    batch: pairs compared together, at most; fewer of large pictures.
+
     Compare with the same figure of real pictures: far above it means little variety, far below it means
     noise.
     """
-    pictures = as_pictures(pictures)
+    as_pictures(pictures[:0])  # shape and type; the pairs alone are converted, where they are compared
     if len(pictures) < 2:
         raise ValueError(f"diversity needs at least two pictures, got {len(pictures)}")
     generator = seeded(seed)
     first = torch.randint(len(pictures), (pairs,), generator=generator)
     shift = torch.randint(1, len(pictures), (pairs,), generator=generator)
     second = (first + shift) % len(pictures)
-    total = 0.0
+    batch, total = at_once(pictures, batch), 0.0
     for one, other in zip(first.split(batch), second.split(batch), strict=True):
         total += float(ms_ssim(pictures[one], pictures[other]).sum())
     return total / pairs

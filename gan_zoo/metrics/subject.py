@@ -5,7 +5,7 @@ A view (pixels, features, class probabilities, ...) is made of each part once, w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple, cast
@@ -70,6 +70,9 @@ class Search(NamedTuple):
 SEARCH = Search()
 
 
+Keep = Callable[[Sequence[Tensor]], Tensor]  # of D's feature maps of some samples, what is to be kept: [N, F]
+
+
 class Truth(NamedTuple):
     """What is known of the data: centres [K, D] and sigma of a mixture; who reads the classes; whether they spell
     a number, one digit a channel; whether they are triangles; who reads attributes, int64 [N] each by name; the
@@ -102,9 +105,9 @@ class Subject:
 
     features: what pictures are turned into; remember: how features of reals are taken (a cache may stand here).
     scorer: gives the probabilities of the Inception score, where truth.judge is not to. source: G, and discriminator:
-    (samples, labels) -> its Judgement, where the trained players are at hand. paired: fake i was made from what
-    held-out real i was paired with; conditions: that, on the wire, where it is pictures or maps of ids. told: the
-    captions that fakes were made from. mirrored: training showed each picture either way round, so that a copy may be
+    (samples, labels, keep) -> its Judgement, as `judged` gives it, where the trained players are at hand. paired: fake i
+    was made from what held-out real i was paired with; conditions: that, on the wire, where it is pictures or maps of
+    ids. told: the captions that fakes were made from. mirrored: training showed each picture either way round, so that a copy may be
     mirrored. k, k_density: neighbours.
     """
 
@@ -120,7 +123,7 @@ class Subject:
     k: int = 3
     k_density: int = 5
     remember: Callable[[Tensor, Features], Tensor] = extract
-    discriminator: Callable[[Tensor, Tensor | None], Judgement] | None = None
+    discriminator: Callable[[Tensor, Tensor | None, Keep | None], Judgement] | None = None
     scorer: Features | None = None
     source: Source | None = None
     search: Search = SEARCH
@@ -356,7 +359,8 @@ def subject_of(
     return Subject(
         train, held_out, fake, features or features_of(data, fake), data.modality, str(data.name), truth, asked, seed,
         conditions=conditions_of(data, n, resolution),
-        discriminator=None if paired else partial(judged, gan), source=source_of(gan), paired=paired,
+        discriminator=None if paired else partial(judged, gan, chunk=_chunk(data, 256)),
+        source=source_of(gan), paired=paired,
         told=Told(gan, data, seed, joint) if paired and isinstance(data, CaptionData) else None,
         mirrored=data.flip, **options,
     )  # fmt: skip
@@ -444,25 +448,30 @@ def wanted_classes(gan: GAN, data: DataModule, n: int, seed: int) -> Tensor | No
 
 
 @torch.no_grad()
-def judged(gan: GAN, samples: Tensor, labels: Tensor | None) -> Judgement:
-    """D's judgement of samples, in evaluation mode, on the CPU; its scales are averaged into logits [N]."""
+def judged(
+    gan: GAN, samples: Tensor, labels: Tensor | None, keep: Keep | None = None, *, chunk: int = 256
+) -> Judgement:
+    """D's judgement of samples, in evaluation mode, on the CPU; its scales are averaged into logits [N].
+
+    keep: what is kept of the feature maps, which are many times as large as the pictures; features are then one tensor
+    [N, F], else none. chunk: samples shown to D together.
+    """
     was_training = gan.discriminator.training
     gan.discriminator.eval()
-    logits, features = [], []
-    for start in range(0, len(samples), CHUNK):
-        batch = {"real": samples[start : start + CHUNK].to(gan.device)}
+    logits, kept = [], []
+    for start in range(0, len(samples), chunk):
+        batch = {"real": samples[start : start + chunk].to(gan.device)}
         if labels is not None:
-            batch["condition"] = labels[start : start + CHUNK].to(gan.device)
+            batch["condition"] = labels[start : start + chunk].to(gan.device)
         says = gan.discriminate(batch["real"], batch)
         scales = says.logits if isinstance(says.logits, tuple) else (says.logits,)
         logits.append(
             torch.stack([scale.flatten(1).mean(1) if scale.dim() > 1 else scale for scale in scales]).mean(0)
         )
-        features.append(tuple(one.cpu() for one in says.features))
+        if keep:
+            kept.append(keep(says.features).cpu())
     gan.discriminator.train(was_training)
-    return Judgement(
-        torch.cat(logits).float().cpu(), tuple(torch.cat(layer) for layer in zip(*features, strict=True))
-    )
+    return Judgement(torch.cat(logits).float().cpu(), (torch.cat(kept),) if kept else ())
 
 
 def features_of(data: DataModule, fake: Tensor) -> Features:

@@ -6,6 +6,7 @@ import pytest
 import scipy.stats
 import torch
 
+from gan_zoo.metrics import fingerprints, inputs
 from gan_zoo.metrics.fingerprints import (
     SECOND_RANGE,
     bernoulli_set,
@@ -52,6 +53,77 @@ def test_ks_equals_scipys_and_its_threshold_the_formula():
     )  # c(0.05) = 1.3581
     assert found.differs
     assert kolmogorov_smirnov(a, a.clone()).statistic == 0
+
+
+def wire(n: int, seed: int) -> torch.Tensor:
+    """uint8 [n, 3, 8, 8], darker with the seed."""
+    drawn = torch.randint(0, 256 - 20 * seed, (n, 3, 8, 8), generator=torch.Generator().manual_seed(seed))
+    return drawn.to(torch.uint8)
+
+
+@pytest.mark.parametrize("which", ["levels beside levels", "levels beside floats", "floats beside levels"])
+def test_ks_of_pixels_is_exact_where_one_set_has_few_levels(which, monkeypatch):
+    monkeypatch.setattr(inputs, "VALUES", 500)
+    monkeypatch.setattr(fingerprints, "DRAWN", 1)  # a draw would give 0 or 1
+    levels = wire(9, 0).float() / 127.5 - 1
+    other = wire(7, 1).float() / 127.5 - 1
+    if "floats" in which:
+        other = (other + 0.01 * torch.randn(other.shape, generator=torch.Generator().manual_seed(3))).clamp(
+            -1, 1
+        )
+    real, fake = (other, levels) if which.startswith("floats") else (levels, other)
+    found = fingerprints.pixel_kolmogorov_smirnov(real, fake)
+    sorted_all = kolmogorov_smirnov(fingerprints.unit_pixels(real), fingerprints.unit_pixels(fake))
+    assert found.statistic == pytest.approx(sorted_all.statistic, abs=1e-12)
+    assert (found.threshold, found.differs) == (sorted_all.threshold, sorted_all.differs)
+    assert 0.05 < found.statistic < 0.15
+
+
+def test_ks_of_pixels_of_two_sets_of_many_values_is_drawn_above_a_size(monkeypatch):
+    monkeypatch.setattr(fingerprints, "LEVELS", 100)
+    real, fake = noise(100), noise(100, seed=1) ** 3
+    exact = kolmogorov_smirnov(fingerprints.unit_pixels(real), fingerprints.unit_pixels(fake))
+    assert fingerprints.pixel_kolmogorov_smirnov(real, fake) == exact  # few enough to be sorted
+    sorted_lengths = []
+    monkeypatch.setattr(fingerprints, "DRAWN", 5000)
+    monkeypatch.setattr(
+        fingerprints,
+        "kolmogorov_smirnov",
+        lambda a, b, alpha: (sorted_lengths.extend([len(a), len(b)]), kolmogorov_smirnov(a, b, alpha))[1],
+    )
+    drawn = fingerprints.pixel_kolmogorov_smirnov(real, fake)
+    assert sorted_lengths == [5000, 5000]
+    assert drawn.statistic != exact.statistic and drawn.statistic == pytest.approx(exact.statistic, abs=0.03)
+
+
+def numbers(found) -> list[float]:
+    return [float(x) for one in found for x in (one if isinstance(one, tuple) else (one,))]
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [lambda real, fake: fingerprint(real, fake), lambda real, fake: low_level_statistics(fake)],
+    ids=["fingerprint", "low-level"],
+)
+def test_figures_do_not_depend_on_the_batch_and_no_set_is_converted_whole(measure, monkeypatch):
+    real, fake = wire(9, 0), wire(7, 1)
+    whole = numbers(measure(real, fake))
+    seen, convert = [], inputs.as_pictures
+    monkeypatch.setattr(
+        inputs, "as_pictures", lambda given, *more: (seen.append(len(given)), convert(given, *more))[1]
+    )
+    monkeypatch.setattr(fingerprints, "as_pictures", None)  # nobody turns to it directly
+    monkeypatch.setattr(inputs, "VALUES", 2 * real[0].numel())
+    assert numbers(measure(real, fake)) == pytest.approx(whole, rel=1e-9, abs=1e-12)
+    assert max(seen) == 2
+
+
+def test_constant_pictures_have_no_skewness_however_they_are_summed(monkeypatch):
+    monkeypatch.setattr(inputs, "VALUES", 50)
+    found = low_level_statistics(torch.full((7, 1, 8, 8), 0.1))
+    assert (
+        found.luminance == pytest.approx(0.55) and math.isnan(found.skewness) and math.isnan(found.kurtosis)
+    )
 
 
 def test_a_generator_that_never_gives_exact_black_is_caught_by_ks():

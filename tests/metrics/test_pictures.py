@@ -8,6 +8,8 @@ import pytest
 import scipy.ndimage
 import torch
 
+from gan_zoo.metrics import inputs, structural
+from gan_zoo.metrics import sliced_wasserstein as swd
 from gan_zoo.metrics.sliced_wasserstein import (
     laplacian_pyramid,
     laplacian_swd,
@@ -64,6 +66,18 @@ def test_diversity_never_pairs_a_picture_with_itself():
     two = torch.stack([-torch.ones(1, 16, 16), torch.ones(1, 16, 16)])
     value = ms_ssim_diversity(two, pairs=64)
     assert value == pytest.approx(float(ms_ssim(two[:1], two[1:])), abs=1e-12)
+
+
+def test_diversity_converts_the_pairs_it_compares_and_fewer_of_large_pictures_at_once(monkeypatch):
+    pictures = waves(6, 32, 1.0)
+    whole = ms_ssim_diversity(pictures, pairs=10)
+    shown, compare = [], structural.ms_ssim
+    monkeypatch.setattr(
+        structural, "ms_ssim", lambda a, b: (shown.append((a.dtype, len(a), len(b))), compare(a, b))[1]
+    )
+    monkeypatch.setattr(inputs, "VALUES", 4 * pictures[0].numel())
+    assert ms_ssim_diversity(pictures, pairs=10) == pytest.approx(whole, rel=1e-12)
+    assert shown == [(torch.uint8, n, n) for n in (4, 4, 2)]
 
 
 def test_psnr_of_a_constant_error_is_the_closed_form():
@@ -156,6 +170,34 @@ def test_each_set_is_normalised_by_itself_so_contrast_and_brightness_do_not_coun
         laplacian_swd(real, one, patches_per_picture=8, directions=8) for one in (fake, fake / 4 + 0.3)
     )
     assert faint == pytest.approx(plain, rel=1e-4)
+
+
+def test_swd_draws_the_same_patches_whatever_pictures_are_looked_at_together(monkeypatch):
+    real, fake = waves(7, 32, 1.0), waves(7, 32, 2.0)
+    whole = laplacian_swd(real, fake, patches_per_picture=8, directions=8)
+    seen, pyramid = [], swd.laplacian_pyramid
+    monkeypatch.setattr(
+        swd, "laplacian_pyramid", lambda given, levels: (seen.append(len(given)), pyramid(given, levels))[1]
+    )
+    monkeypatch.setattr(inputs, "VALUES", 3 * real[0].numel())
+    assert laplacian_swd(real, fake, patches_per_picture=8, directions=8) == pytest.approx(whole, rel=1e-5)
+    assert seen == [3, 3, 1] * 4  # two sets, two levels
+
+
+def test_swd_equals_what_it_was_when_sets_were_taken_whole():
+    def normalised(pictures, level, seed):
+        generator = torch.Generator().manual_seed(seed)
+        floats = pictures.float() / 127.5 - 1
+        found = patches(laplacian_pyramid(floats, min(level + 2, 2))[level], 8, generator)
+        std, mean = torch.std_mean(found, dim=(0, 2, 3), correction=0, keepdim=True)
+        return ((found - mean) / std).flatten(1)
+
+    real, fake = waves(7, 32, 1.0), waves(7, 32, 2.0)
+    found = laplacian_swd(real, fake, patches_per_picture=8, directions=8)
+    for level, side in enumerate(("32", "16")):
+        sets = [normalised(one, level, 1000 * level + i) for i, one in enumerate((real, fake))]
+        expected = 1000 * sliced_wasserstein(*sets, directions=8, seed=level)
+        assert found[side] == pytest.approx(expected, rel=1e-5)
 
 
 def test_sides_are_checked():

@@ -12,14 +12,16 @@ from torch import Tensor
 from gan_zoo.data.avatar_attributes import CHOICES
 from gan_zoo.data.avatars import Avatars
 from gan_zoo.data.toy import Triangles, coverage, triangle_vertices
+from gan_zoo.gan import Judgement
 from gan_zoo.metrics.features import Features, raw_pixels
 from gan_zoo.metrics.inception_score import modified_score_by_class
 from gan_zoo.metrics.inputs import as_bytes
 from gan_zoo.metrics.manifold import CORNERS, RANGE
 from gan_zoo.metrics.measures import of_auc, quick, take
 from gan_zoo.metrics.protocol import ProtocolMismatch
-from gan_zoo.metrics.subject import Reals, Search, Source, Subject, source_of, truth_of
+from gan_zoo.metrics.subject import Reals, Search, Source, Subject, judged, source_of, subject_of, truth_of
 from gan_zoo.metrics.table import MEASURES, chosen
+from gan_zoo.metrics.usefulness import pooled_features
 
 
 def normal(n: int, seed: int, shift: float = 0.0) -> Tensor:
@@ -341,3 +343,56 @@ def test_moments_of_one_white_row_are_its_number_and_nothing_else() -> None:
     assert set(moments) == {
         f"spectral {what}, {part}" for what in ("centroid", "slope") for part in ("train", "held out", "fake")
     }
+
+
+# ---- what D says ---------------------------------------------------------------------------------
+
+
+class Watching:
+    """A model whose D says the mean of a picture, shows feature maps, and remembers how many it was shown together."""
+
+    device = "cpu"
+
+    def __init__(self) -> None:
+        self.discriminator = torch.nn.Identity()
+        self.shown: list[int] = []
+
+    def discriminate(self, sample: Tensor, batch: dict[str, Tensor]) -> Judgement:
+        self.shown.append(len(sample))
+        return Judgement(sample.flatten(1).mean(1) + batch["condition"], (sample, sample.flatten(1)[:, :5]))
+
+
+def test_d_is_shown_a_chunk_at_a_time_and_of_its_maps_only_what_is_asked_for_is_kept() -> None:
+    gan: Any = Watching()
+    pictures, labels = torch.rand(10, 2, 8, 8), torch.arange(10)
+    plain = judged(gan, pictures, labels, chunk=4)
+    assert gan.shown == [4, 4, 2] and plain.features == ()
+    torch.testing.assert_close(plain.logits, pictures.mean((1, 2, 3)) + labels)
+    kept_at_once: list[int] = []
+
+    def keep(maps: Any) -> Tensor:
+        kept_at_once.append(len(maps[0]))
+        return pooled_features(maps)
+
+    said = judged(gan, pictures, labels, keep, chunk=4)
+    assert kept_at_once == [4, 4, 2]
+    torch.testing.assert_close(
+        said.features[0], pooled_features([pictures, pictures.flatten(1)[:, :5]]), rtol=0, atol=0
+    )
+    assert gan.discriminator.training
+
+
+def test_the_d_of_a_subject_is_shown_fewer_of_large_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gan_zoo import loading
+    from gan_zoo.config import compose, validate
+    from gan_zoo.metrics import subject as subjects
+    from gan_zoo.run import data_module
+
+    config = validate(compose(["model=dcgan", "data.resolution=16", "data.batch_size=8"]))
+    gan = loading.build(config)
+    monkeypatch.setattr(subjects, "_chunk", lambda data, most: min(most, 7))
+    subject = subject_of(gan, data_module(config), 4, reals=20)
+    shown: list[int] = []
+    gan.discriminator.register_forward_pre_hook(lambda _, inputs: shown.append(len(inputs[0])))
+    quick(MEASURES["memory"], subject)
+    assert shown == [7, 7, 6] * 2
