@@ -66,8 +66,10 @@ def unit_batches(pictures: Tensor, dtype: torch.dtype | None = None) -> Iterator
 
 def pixel_histogram(pictures: Tensor, bins: int = 100, limits: tuple[float, float] = (0.0, 1.0)) -> Tensor:
     """Counts of pixel values over equal bins of `limits`, float64 [bins]; values outside are left out."""
-    counts = [histogram(batch, bins, limits) for batch in unit_batches(pictures)]
-    return torch.stack(counts).sum(0)
+    counts = torch.zeros(bins, dtype=torch.float64, device=pictures.device)
+    for batch in unit_batches(pictures):
+        counts += histogram(batch, bins, limits)
+    return counts
 
 
 def histogram(values: Tensor, bins: int, limits: tuple[float, float]) -> Tensor:
@@ -178,7 +180,13 @@ def empirical_cdf(values: Tensor, points: int = 512) -> tuple[Tensor, Tensor]:
 
 def spectral_centroid(pictures: Tensor) -> Tensor:
     """Where the ink of each column lies: sum_r r p_rc / (sum_r p_rc + eps), rows from 0, [N, C, W]."""
-    return torch.cat([_centroids(batch.double()) for batch in unit_batches(pictures)])
+    n, channels, _, width = pictures.shape
+    found = torch.empty(n, channels, width, dtype=torch.float64, device=pictures.device)
+    start = 0
+    for batch in unit_batches(pictures):
+        found[start : start + len(batch)] = _centroids(batch.double())
+        start += len(batch)
+    return found
 
 
 def _centroids(pixels: Tensor) -> Tensor:

@@ -93,19 +93,21 @@ def low_level_statistics(pictures: Tensor) -> LowLevel:
     """
     values = moments_of_batches(lambda: unit_batches(pictures))
     slopes = moments_of_batches(lambda: map(_differences, unit_batches(pictures)))
-    contrasts, gradients = [], []  # of each picture
+    contrast = gradient = (
+        0.0  # small tensors kept from each batch would keep the allocator from using its room again
+    )
     for batch in unit_batches(pictures):
-        contrasts.append(batch.double().flatten(1).std(1, correction=0))
-        gradients.append(_differences(batch).double().abs_().mean(1))
+        contrast += float(batch.double().flatten(1).std(1, correction=0).sum()) / len(pictures)
+        gradient += float(_differences(batch).double().abs_().mean(1).sum()) / len(pictures)
     spectrum = radial_spectrum(pictures)
     whole = float(spectrum.power.sum())
     high = float(spectrum.power[spectrum.frequency > 0.25].sum()) / whole if whole else math.nan
     return LowLevel(
         values.mean,
-        float(torch.cat(contrasts).mean()),
+        contrast,
         values.skewness,
         values.kurtosis,
-        float(torch.cat(gradients).mean()),
+        gradient,
         slopes.kurtosis,
         spectrum_slope(spectrum),
         high,
