@@ -180,14 +180,7 @@ def empirical_cdf(values: Tensor, points: int = 512) -> tuple[Tensor, Tensor]:
 
 def spectral_centroid(pictures: Tensor) -> Tensor:
     """Where the ink of each column lies: sum_r r p_rc / (sum_r p_rc + eps), rows from 0, [N, C, W]."""
-    as_pictures(pictures[:0])  # shape and type
-    n, channels, _, width = pictures.shape
-    found = torch.empty(n, channels, width, dtype=torch.float64, device=pictures.device)
-    start = 0
-    for batch in unit_batches(pictures):
-        found[start : start + len(batch)] = _centroids(batch.double())
-        start += len(batch)
-    return found
+    return torch.cat([_centroids(batch.double()) for batch in unit_batches(pictures)])
 
 
 def _centroids(pixels: Tensor) -> Tensor:
