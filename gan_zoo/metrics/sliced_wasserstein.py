@@ -134,8 +134,8 @@ def laplacian_swd(
     """SWD x 1000 of each pyramid level and their mean: {"32": ..., "16": ..., "average": ...}.
 
     real, fake: as many pictures each, square, a side of 16 * 2**k, uint8 or float in [-1, 1] (the paper:
-    16,384). Reals against other reals are above 0: state that floor. One level is in memory at a time (1.2 GB
-    for each set at the paper's numbers and RGB).
+    16,384). Reals against other reals are above 0: state that floor. One level of both sets is in memory at a time (3 GB
+    at the paper's numbers and RGB, 2.5 of them descriptors); pictures are converted batch by batch.
     """
     if len(real) != len(fake):
         raise ValueError(f"SWD needs as many fakes as reals, got {len(real)} and {len(fake)}")
@@ -153,4 +153,5 @@ def laplacian_swd(
         found[str(side)] = 1000 * sliced_wasserstein(
             *sets, repeats=repeats, directions=directions, seed=seed + level
         )
+        del sets  # else they would still be there while those of the next level are made
     return {**found, "average": sum(found.values()) / len(found)}
