@@ -217,7 +217,7 @@ def test_a_discriminator_that_knows_its_training_set_is_found_out() -> None:
     subject = picture_subject(pictures(40, 3))
     known = subject.train.samples
 
-    def recognises(samples: Tensor, labels: Tensor | None) -> Judgement:
+    def recognises(samples: Tensor, labels: Tensor | None, keep: Any) -> Judgement:
         return Judgement(
             torch.tensor([float(any(torch.equal(one, other) for other in known)) for one in samples])
         )

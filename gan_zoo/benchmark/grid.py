@@ -173,8 +173,7 @@ def read(folder: Path) -> Grid:
     """The grid of a folder; ConfigError names the key that cannot be right."""
     path = folder / FILE
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Once)  # noqa: TID251 - a SafeLoader
-        return Grid.model_validate(content)
+        return Grid.model_validate(_Once(path.read_text(encoding="utf-8")).get_single_data())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
     except ValidationError as error:
