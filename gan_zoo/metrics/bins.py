@@ -7,13 +7,14 @@ NDB beside a model's.
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from gan_zoo.metrics.distances import nearest
-from gan_zoo.metrics.inputs import as_features, seeded
+from gan_zoo.metrics.inputs import as_features, at_least, histogram_pair, require_values, seeded, share_of_one
 
 MANY_DIMENSIONS = 1000
 
@@ -30,6 +31,13 @@ class DifferentBins(NamedTuple):
 
 def two_proportion_p(p1: Tensor, n1: int, p2: Tensor, n2: int) -> Tensor:
     """Two-sided p-value of z = (p1 - p2) / sqrt(p (1 - p) (1/n1 + 1/n2)), p pooled; 1 where p1 = p2."""
+    at_least(1, n1=n1, n2=n2)
+    for name, one in (("p1", p1), ("p2", p2)):
+        require_values(one, name)
+        if one.min() < 0 or one.max() > 1:
+            raise ValueError(
+                f"{name} must be shares in [0, 1], got {float(one.min()):g} ... {float(one.max()):g}"
+            )
     pooled = (p1 * n1 + p2 * n2) / (n1 + n2)
     error = (pooled * (1 - pooled) * (1 / n1 + 1 / n2)).sqrt()
     z = torch.where(p1 == p2, 0.0, (p1 - p2) / error)
@@ -38,11 +46,7 @@ def two_proportion_p(p1: Tensor, n1: int, p2: Tensor, n2: int) -> Tensor:
 
 def jensen_shannon(p: Tensor, q: Tensor) -> float:
     """Jensen-Shannon divergence of two histograms, in nats: 0 when equal, log 2 when disjoint."""
-    if p.shape != q.shape or min(p.min(), q.min()) < 0 or not (p.sum() > 0 and q.sum() > 0):
-        raise ValueError(
-            f"two non-empty histograms of one shape are needed, got {tuple(p.shape)} and {tuple(q.shape)}"
-        )
-    p, q = p.double() / p.double().sum(), q.double() / q.double().sum()
+    p, q = histogram_pair(p, q)
     middle = (p + q) / 2
     halves = (torch.xlogy(one, one) - torch.xlogy(one, middle) for one in (p, q))
     return float(sum(half.sum() for half in halves) / 2)
@@ -51,6 +55,7 @@ def jensen_shannon(p: Tensor, q: Tensor) -> float:
 class Bins:
     """K-means bins of a training set [N, D], kept to score any number of sample sets.
 
+    There are fewer than `bins` of a set with fewer different samples; of one without two, ValueError.
     Above 1,000 dimensions the bins are found and assigned on a random sixth of them, as in the authors' code.
     """
 
@@ -64,8 +69,10 @@ class Bins:
         dimensions = train.shape[1]
         used = dimensions // 6 if dimensions > MANY_DIMENSIONS else dimensions
         self.used = torch.randperm(dimensions, generator=seeded(seed))[:used].sort().values
-        self.centres = _cluster(self._prepared(train), bins, seed)
-        shares = self.assign(train).bincount(minlength=bins).double() / len(train)
+        self.centres = _different(_cluster(self._prepared(train), bins, seed))
+        if len(self.centres) < 2:
+            raise ValueError(f"the {len(train)} training samples are all alike; bins need two different ones")
+        shares = self.assign(train).bincount(minlength=len(self.centres)).double() / len(train)
         order = shares.argsort(descending=True)
         self.centres, self.proportions = self.centres[order], shares[order]
 
@@ -80,6 +87,7 @@ class Bins:
 
     def score(self, samples: Tensor, significance: float = 0.05) -> DifferentBins:
         """Compares samples [M, D] with the training set."""
+        share_of_one(significance=significance)
         counts = self.assign(samples).bincount(minlength=len(self.centres)).double()
         shares = counts / counts.sum()
         different = two_proportion_p(self.proportions, self.count, shares, len(samples)) < significance
@@ -89,9 +97,22 @@ class Bins:
 
 def _cluster(samples: Tensor, bins: int, seed: int) -> Tensor:
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
-    found = KMeans(bins, n_init=1, max_iter=100, random_state=seed).fit(samples.cpu().numpy())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different samples than bins: `_different`
+        found = KMeans(bins, n_init=1, max_iter=100, random_state=seed).fit(samples.cpu().numpy())
     return torch.from_numpy(found.cluster_centers_).to(samples)
+
+
+def _different(centres: Tensor) -> Tensor:
+    """The centres less those that equal an earlier one but for rounding: which of two is nearer, chance would say."""
+    near = 16 * torch.finfo(centres.dtype).eps * float(centres.abs().max())
+    kept: list[int] = []
+    for i, centre in enumerate(centres):
+        if not kept or float((centres[kept] - centre).abs().amax(1).min()) > near:
+            kept.append(i)
+    return centres[kept]
 
 
 def different_bins(train: Tensor, samples: Tensor, bins: int = 100, *, seed: int = 0) -> DifferentBins:

@@ -14,7 +14,7 @@ from gan_zoo.data.flower_reader import ATTRIBUTES, read_attributes
 from gan_zoo.data.flowers import Flowers
 from gan_zoo.data.stream import BatchDataset, Shuffled
 from gan_zoo.gan import GAN
-from gan_zoo.metrics.inputs import as_features, seeded
+from gan_zoo.metrics.inputs import as_features, at_least, require_values, seeded
 from gan_zoo.schema import ConfigError
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ def correct(read: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:
 
     read: int64 [N] each; wanted likewise, -1 where the caption does not say it.
     """
+    counts = {len(one) for name in wanted for one in (read.get(name, ()), wanted[name])}
+    if not wanted or len(counts) > 1:
+        raise ConfigError(
+            f"each attribute wanted must have been read, of the same samples; got {sorted(wanted)} wanted, {sorted(read)} read, "
+            f"of {sorted(counts)} samples"
+        )
     columns = [
         torch.where(wanted[name] < 0, torch.nan, (read[name] == wanted[name]).float()) for name in wanted
     ]
@@ -57,6 +63,7 @@ def r_precision(
     pictures, texts: [N, E] of one joint encoder, compared by the cosine. captions: a number each; equal numbers are equal
     captions, which do not count as others. Returns float [N] of 0 and 1; 1 / candidates on average by chance, and a tie is 0.
     """
+    at_least(2, candidates=candidates)
     pictures, texts = (
         normalize(as_features(one, name).double(), dim=1)
         for one, name in ((pictures, "pictures"), (texts, "texts"))
@@ -82,6 +89,7 @@ def distances_of(groups: Tensor) -> Tensor:
     count, size = groups.shape[:2]
     if count < 2 or size < 2:
         raise ConfigError(f"variety needs two groups of two samples, got {count} of {size}")
+    require_values(groups, "groups")
     flat = groups.flatten(2).flatten(0, 1).double()
     apart = torch.cdist(flat, flat) / flat.shape[1] ** 0.5
     apart = apart.view(count, size, count, size).sum((1, 3))
@@ -91,6 +99,10 @@ def distances_of(groups: Tensor) -> Tensor:
 
 def variety(distances: Tensor) -> float:
     """Distance within groups over that between them; 0: one picture a caption, 1: the caption changes nothing."""
+    if as_features(distances, "distances", least=1).shape[1] != 2:
+        raise ValueError(
+            f"distances within and between groups are needed, [C, 2], got {tuple(distances.shape)}"
+        )
     within, between = distances.mean(0).tolist()
     return within / between if between > 0 else 0.0
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gan_zoo.metrics.distances import exact_distances, nearest
-from gan_zoo.metrics.inputs import as_features, feature_pair
+from gan_zoo.metrics.inputs import as_features, as_values, at_least, feature_pair, share_of_one
 
 
 class Pairs(NamedTuple):
@@ -66,6 +66,7 @@ def nearest_pairs(samples: Tensor, pairs: int = 20, neighbours: int = 5) -> Pair
     Each sample offers its `neighbours` nearest others; pixels, or features of a network: state which.
     """
     features = as_features(samples)
+    at_least(1, pairs=pairs, neighbours=neighbours)
     k = min(neighbours, len(features) - 1)
     index = nearest(features, features, k, exclude_self=True)[1]
     first = torch.arange(len(features), device=index.device)[:, None].expand_as(index).flatten()
@@ -77,6 +78,7 @@ def nearest_pairs(samples: Tensor, pairs: int = 20, neighbours: int = 5) -> Pair
 
 def duplicate_probability(size: int, support: int) -> float:
     """P(two of `size` uniform draws of `support` items are equal) = 1 - prod_{i < size} (1 - i/support)."""
+    at_least(1, size=size, support=support)
     if size > support:
         return 1.0
     return -math.expm1(sum(math.log1p(-i / support) for i in range(size)))
@@ -87,6 +89,7 @@ def support_from_probability(size: int, probability: float) -> float:
 
     Real-valued solution of prod (1 - i / n) = 1 - p by bisection; about size^2 / (2 ln(1 / (1 - p))).
     """
+    at_least(1, size=size)
     if not 0 <= probability <= 1:
         raise ValueError(f"a probability must lie in [0, 1], got {probability}")
     if size < 2 or probability == 0:
@@ -111,6 +114,10 @@ def birthday_support(
     uniform draws the estimate is unbiased in the limit; a generator with unequal mass has more items than it
     says, never fewer.
     """
+    at_least(2, size=size)
+    at_least(1, batches=batches)
+    if not 0 <= threshold < math.inf:
+        raise ValueError(f"threshold must be a distance >= 0, got {threshold}")
     hits = 0
     for batch in range(batches):
         closest = nearest_pairs(draw(size, seed + batch), pairs=1).distance
@@ -121,7 +128,7 @@ def birthday_support(
 
 def nearest_training(samples: Tensor, train: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     """Indices and distances (Euclidean, float64) of each sample's k nearest training samples, both [N, k]."""
-    samples, train = feature_pair(samples, train, least=1)
+    samples, train = feature_pair(samples, train, least=1, names=("samples", "train"))
     index = nearest(samples, train, k)[1]
     columns = [exact_distances(samples, train[index[:, i]]) for i in range(k)]
     distance, order = torch.stack(columns, 1).sort(1)
@@ -136,6 +143,7 @@ def training_copies(
     Held-out reals are near to the training set by chance as often as an honest generator: expect share =
     quantile.
     """
+    share_of_one(quantile=quantile)
     index, distance = nearest_training(fake, train, k)
     threshold = float(nearest_training(held_out, train)[1].quantile(quantile))
     return Copies(index, distance, threshold, float((distance[:, 0] <= threshold).double().mean()))
@@ -143,10 +151,8 @@ def training_copies(
 
 def score_gap(train: Tensor, held_out: Tensor) -> ScoreGap:
     """The gap of D's logits on training and held-out reals, [N] and [M], that tells of memorising."""
-    a, b = train.detach().double().flatten(), held_out.detach().double().flatten()
-    if min(len(a), len(b)) < 2:
-        raise ValueError(f"both sets need at least two scores, got {len(a)} and {len(b)}")
-    pooled = torch.cat([a, b])
+    a, b = as_values(train, "train scores", least=2), as_values(held_out, "held-out scores", least=2)
+    pooled = torch.cat([a, b.to(a.device)])
     _, inverse, counts = pooled.unique(return_inverse=True, return_counts=True)
     last = counts.cumsum(0).double()
     ranks = (last - (counts.double() - 1) / 2)[inverse]  # ties share their mean rank

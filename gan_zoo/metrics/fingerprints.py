@@ -15,11 +15,24 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gan_zoo.metrics.bins import jensen_shannon
-from gan_zoo.metrics.inputs import VALUES, as_features, as_pictures, picture_batches, picture_pair, seeded
+from gan_zoo.metrics.inputs import (
+    VALUES,
+    as_features,
+    as_pictures,
+    as_values,
+    at_least,
+    picture_batches,
+    picture_pair,
+    require_pictures,
+    require_values,
+    seeded,
+    share_of_one,
+)
 
 SECOND_RANGE = (0.11, 0.88)  # leaves out ink and paper: generators differ most between them
 SLOPE_WINDOW = 7
 LEVELS = 4096  # different values, at most, of pixels that are counted by value; pictures of 8 bits have 256
+ROUNDING = 2**-21  # of the range of a histogram: values so near below an edge are taken to be on it
 DRAWN = 2**21  # pixels of each set that are compared where both have more values than that
 
 
@@ -66,6 +79,7 @@ def unit_batches(pictures: Tensor, dtype: torch.dtype | None = None) -> Iterator
 
 def pixel_histogram(pictures: Tensor, bins: int = 100, limits: tuple[float, float] = (0.0, 1.0)) -> Tensor:
     """Counts of pixel values over equal bins of `limits`, float64 [bins]; values outside are left out."""
+    require_pictures(pictures)
     counts = torch.zeros(bins, dtype=torch.float64, device=pictures.device)
     for batch in unit_batches(pictures):
         counts += histogram(batch, bins, limits)
@@ -73,13 +87,17 @@ def pixel_histogram(pictures: Tensor, bins: int = 100, limits: tuple[float, floa
 
 
 def histogram(values: Tensor, bins: int, limits: tuple[float, float]) -> Tensor:
-    """Counts over equal bins of [low, high], the last one closed, float64 [bins]."""
+    """Counts over equal bins of [low, high], the last one closed, float64 [bins].
+
+    A value that float32 rounded off the edge of a bin counts as on it: of the levels of 8 bits, 51 / 255 is such a one.
+    """
     low, high = limits
     if not low < high or bins < 1:
         raise ValueError(f"limits must rise and bins be positive, got {limits} and {bins}")
+    require_values(values, least=0)
     flat = values.flatten().double()
-    flat = flat[(flat >= low) & (flat <= high)]
-    at = ((flat - low) * (bins / (high - low))).long().clamp_max(bins - 1)
+    at = (flat - low) / (high - low) + ROUNDING
+    at = (at[(at >= 0) & (at <= 1 + 2 * ROUNDING)] * bins).long().clamp_max(bins - 1)
     return at.bincount(minlength=bins).double()
 
 
@@ -87,6 +105,7 @@ def pixel_divergence(
     real: Tensor, fake: Tensor, bins: int = 100, limits: tuple[float, float] = (0.0, 1.0)
 ) -> float:
     """Jensen-Shannon divergence of the pixel histograms, nats; NaN where a set has none within the limits."""
+    picture_pair(real[:1], fake[:1], least=1)  # a NaN below is for values outside the limits alone
     first, second = pixel_histogram(real, bins, limits), pixel_histogram(fake, bins, limits)
     return jensen_shannon(first, second) if first.sum() and second.sum() else math.nan
 
@@ -97,10 +116,9 @@ def kolmogorov_smirnov(a: Tensor, b: Tensor, alpha: float = 0.05) -> KolmogorovS
     Pixels of one picture are not independent: read the statistic against that of held-out reals, not the
     threshold alone. A generator that never gives exact 0 scores high; quantise (as_bytes) to remove that.
     """
-    a, b = a.flatten().double().sort().values, b.flatten().double().sort().values
+    share_of_one(alpha=alpha)
+    a, b = as_values(a, "first").sort().values, as_values(b, "second").sort().values
     n, m = len(a), len(b)
-    if min(n, m) == 0:
-        raise ValueError("both sets need at least one value")
     gaps = [
         torch.searchsorted(a, at, right=True).double() / n
         - torch.searchsorted(b, at, right=True).double() / m
@@ -123,9 +141,8 @@ def pixel_kolmogorov_smirnov(
     just before or at a step) or none has more than DRAWN pixels. Else DRAWN pixels of each, drawn with `seed`, are
     compared: the statistic is then known to about 1e-3.
     """
-    if min(real.numel(), fake.numel()) == 0:
-        raise ValueError("both sets need at least one value")
-    dtype = picture_pair(real[:1], fake[:1])[0].dtype
+    share_of_one(alpha=alpha)
+    dtype = picture_pair(real[:1], fake[:1], least=1)[0].dtype
     levels = _levels(unit_batches(real, dtype))
     levels = _levels(unit_batches(fake, dtype)) if levels is None else levels
     if levels is None:
@@ -169,6 +186,8 @@ def _pixels(pictures: Tensor, seed: int) -> Tensor:
 
 def empirical_cdf(values: Tensor, points: int = 512) -> tuple[Tensor, Tensor]:
     """(x, share of values <= x) at evenly spaced x from the least to the greatest value, ready to plot."""
+    require_values(values)
+    at_least(2, points=points)
     low, high = float(values.min()), float(values.max())
     x = torch.linspace(low, high, points, dtype=torch.float64)
     x[-1] = high  # linspace may end a rounding error below the greatest value
@@ -190,6 +209,7 @@ def _centroids(pixels: Tensor) -> Tensor:
 
 def spectral_slope(pictures: Tensor, window: int = SLOPE_WINDOW) -> Tensor:
     """Slope of a line fitted to the centroids of `window` neighbouring columns, [N, C, W - window + 1]."""
+    at_least(2, window=window)
     centroids = spectral_centroid(pictures)
     if centroids.shape[-1] < window:
         raise ValueError(f"a window of {window} columns does not fit pictures {centroids.shape[-1]} wide")
@@ -200,6 +220,7 @@ def spectral_slope(pictures: Tensor, window: int = SLOPE_WINDOW) -> Tensor:
 
 def moments(values: Tensor) -> FeatureMoments:
     """First four moments of all values together; skewness and kurtosis are NaN for constant values."""
+    require_values(values)
     return moments_of_batches(lambda: values.flatten().split(VALUES))
 
 
@@ -238,7 +259,7 @@ def fingerprint(real: Tensor, fake: Tensor, bins: int = 100) -> Fingerprint:
     Print beside it the fingerprint of the held-out set (the floor), of an FGSM-perturbed set and of a
     Bernoulli set.
     """
-    picture_pair(real[:1], fake[:1])  # shapes and types; pictures are converted batch by batch
+    picture_pair(real[:1], fake[:1], least=1, side=2)  # pictures are converted batch by batch
     fake = fake.to(real.device)
     centroids = spectral_centroid(real), spectral_centroid(fake)
     slopes = spectral_slope(real), spectral_slope(fake)
@@ -275,12 +296,15 @@ def bernoulli_set(
     count: int, shape: tuple[int, int, int], probability: float = 0.13, seed: int = 0
 ) -> Tensor:
     """Pictures of independent black and white pixels, 1 with `probability`, else -1, [count, *shape]."""
+    if not 0 <= probability <= 1:
+        raise ValueError(f"a probability must lie in [0, 1], got {probability}")
     drawn = torch.rand(count, *shape, generator=seeded(seed))
     return drawn.lt_(probability).mul_(2).sub_(1)
 
 
 def matching_bernoulli_set(pictures: Tensor, seed: int = 0) -> Tensor:
     """A Bernoulli set of the same size whose probability is the mean pixel of the real pictures."""
+    require_pictures(pictures)
     shape = pictures.shape
     total = sum(float(batch.sum(dtype=torch.float64)) for batch in unit_batches(pictures))
     return bernoulli_set(shape[0], (shape[1], shape[2], shape[3]), total / pictures.numel(), seed)

@@ -72,7 +72,7 @@ class Moments:
     def covariance(self) -> Tensor:
         """[D, D] with divisor N - 1."""
         if self.count < 2:
-            raise ValueError(f"a covariance needs at least 2 samples, got {self.count}")
+            raise ValueError(f"a covariance needs at least 2 samples, got {self.count}; draw more")
         return self.scatter / (self.count - 1)
 
     def across_ranks(self) -> Moments:
@@ -94,11 +94,11 @@ class Moments:
 
 def frechet_distance_of_moments(real: Moments, fake: Moments) -> float:
     """The Frechet distance of two Gaussians given by their moments."""
-    if real.mean.shape != fake.mean.shape:
-        raise ValueError(
-            f"real has {len(real.mean)} dimensions and fake has {len(fake.mean)}; use the same features"
-        )
     first, second = real.covariance, fake.covariance.to(real.mean.device)
+    if first.shape != second.shape:
+        raise ValueError(
+            f"real has {len(real.mean)} dimensions, fake {len(fake.mean)}; take both through the same features"
+        )
     gap = real.mean - fake.mean.to(real.mean.device)
     traces = first.diagonal().sum() + second.diagonal().sum()
     return float(gap @ gap + traces - 2 * trace_of_root(first, second))
@@ -122,8 +122,10 @@ def frechet_distance(real: Tensor | Iterable[Tensor], fake: Tensor | Iterable[Te
 
     0 for equal moments; may be -1e-6 or so by rounding. ValueError for fewer than two samples or NaN.
     """
-    if isinstance(real, Tensor) and isinstance(fake, Tensor) and max(len(real), len(fake)) < real[0].numel():
-        return _of_few(real, fake)
+    if isinstance(real, Tensor) and isinstance(fake, Tensor):
+        real, fake = feature_pair(real, fake)
+        if max(len(real), len(fake)) < real.shape[1]:
+            return _of_few(real, fake)
     return frechet_distance_of_moments(Moments.of(real), Moments.of(fake))
 
 
@@ -132,7 +134,7 @@ def _of_few(real: Tensor, fake: Tensor) -> float:
 
     With A = X^T X and B = Y^T Y, the roots of the eigenvalues of A B are the singular values of X Y^T, [N, M].
     """
-    real, fake = (one.double() for one in feature_pair(real, fake))
+    real, fake = real.double(), fake.double()
     gap = real.mean(0) - fake.mean(0)
     first, second = ((one - one.mean(0)) / (len(one) - 1) ** 0.5 for one in (real, fake))
     traces = first.square().sum() + second.square().sum()

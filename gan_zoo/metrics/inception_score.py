@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gan_zoo.metrics.inputs import probabilities, seeded
+from gan_zoo.metrics.inputs import probabilities, probability_pair, seeded
 
 
 class InceptionScore(NamedTuple):
@@ -64,7 +64,7 @@ def mode_score(given: Tensor, real: Tensor) -> float:
     cancel and what is left is the Inception score of one split (Zhou et al. 2018, sec. 5): it adds no
     information to it.
     """
-    fake_rows, real_rows = probabilities(given, "fake"), probabilities(real, "real")
+    fake_rows, real_rows = probability_pair(given, real)
     marginal, truth = fake_rows.mean(0), real_rows.mean(0)
     if bool(((truth == 0) & (marginal > 0)).any()):  # both terms infinite; their difference has this limit
         return float(_score(fake_rows))
@@ -97,5 +97,5 @@ def am_score(given: Tensor, real: Tensor) -> float:
 
     Infinite when the fakes give no probability at all to a class that the real data have.
     """
-    fake_rows, real_rows = probabilities(given, "fake"), probabilities(real, "real")
+    fake_rows, real_rows = probability_pair(given, real)
     return float(kl_divergence(real_rows.mean(0), fake_rows.mean(0)) + entropy(fake_rows).mean())

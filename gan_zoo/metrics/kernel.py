@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gan_zoo.metrics.distances import squared_distances
-from gan_zoo.metrics.inputs import feature_pair, seeded, subset
+from gan_zoo.metrics.inputs import at_least, feature_pair, positive, seeded, subset
 
 Kernel = Callable[[Tensor, Tensor], Tensor]
 ROWS = 256  # a block against 50,000 samples is 100 MB of doubles
@@ -34,8 +34,10 @@ def polynomial(x: Tensor, y: Tensor) -> Tensor:
 
 def gaussian(*bandwidths: float) -> Kernel:
     """k(x, y) = mean over bandwidths s of exp(-|x - y|^2 / (2 s^2))."""
-    if not bandwidths or min(bandwidths) <= 0:
-        raise ValueError(f"bandwidths must be positive, got {bandwidths}")
+    if not bandwidths:
+        raise ValueError("no bandwidths given; one at least is needed, e.g. median_bandwidth")
+    for bandwidth in bandwidths:
+        positive(bandwidth=bandwidth)
 
     def kernel(x: Tensor, y: Tensor) -> Tensor:
         squared = squared_distances(x, y)
@@ -46,6 +48,7 @@ def gaussian(*bandwidths: float) -> Kernel:
 
 def median_bandwidth(real: Tensor, fake: Tensor, seed: int = 0, most: int = 2000) -> float:
     """The median distance of (at most `most`) pooled samples: the usual width of a Gaussian kernel."""
+    at_least(2, most=most)
     real, fake = feature_pair(real, fake)
     pooled = torch.cat([real, fake])
     pooled = subset(pooled, min(most, len(pooled)), seeded(seed))
@@ -91,6 +94,8 @@ def kernel_distance(
     real, fake: features [N, D], N >= subset_size, otherwise ValueError; with pool3 of Inception-v3 it is the
     KID.
     """
+    at_least(1, subsets=subsets)
+    at_least(2, subset_size=subset_size)
     real, fake = feature_pair(real, fake)
     if min(len(real), len(fake)) < subset_size:
         raise ValueError(

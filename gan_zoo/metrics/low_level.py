@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gan_zoo.metrics.fingerprints import moments_of_batches, unit_batches
+from gan_zoo.metrics.inputs import picture_pair, require_pictures, require_values
 
 
 class Spectrum(NamedTuple):
@@ -40,6 +41,7 @@ def power_spectrum(pictures: Tensor) -> Tensor:
 
     Summed over the plane and divided by H W it is the mean variance of the pictures (Parseval).
     """
+    require_pictures(pictures)
     total = torch.zeros(pictures.shape[-2:], dtype=torch.float64, device=pictures.device)
     for batch in unit_batches(pictures):
         pixels = batch.double()
@@ -67,6 +69,7 @@ def spectrum_slope(spectrum: Spectrum) -> float:
     """-alpha of power = A f^-alpha: slope of log power on log frequency, least squares; NaN without any
     power.
     """
+    require_values(spectrum.power, "power")
     kept = spectrum.power > 0
     if int(kept.sum()) < 2:
         return math.nan
@@ -77,9 +80,8 @@ def spectrum_slope(spectrum: Spectrum) -> float:
 
 def spectrum_gap(real: Tensor, fake: Tensor) -> float:
     """Root mean squared difference of the log10 radial spectra: 1 is a factor of ten everywhere."""
+    picture_pair(real[:1], fake[:1], least=1, side=2)
     first, second = radial_spectrum(real).power, radial_spectrum(fake).power
-    if first.shape != second.shape:
-        raise ValueError("spectra of pictures of different sides cannot be compared; resize one set")
     floor = torch.finfo(torch.float64).tiny
     return float((first.clamp_min(floor).log10() - second.clamp_min(floor).log10()).square().mean().sqrt())
 
@@ -91,6 +93,7 @@ def low_level_statistics(pictures: Tensor) -> LowLevel:
     absolute difference of neighbours, whose kurtosis is high in natural pictures (few strong edges);
     high_frequency_share: of radial power beyond a quarter cycle a pixel. All are exact, and summed batch by batch.
     """
+    require_pictures(pictures, side=2)
     values = moments_of_batches(lambda: unit_batches(pictures))
     slopes = moments_of_batches(lambda: map(_differences, unit_batches(pictures)))
     contrast = gradient = (

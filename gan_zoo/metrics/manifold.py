@@ -18,7 +18,15 @@ from torch import Tensor
 
 from gan_zoo.data.toy import coverage, triangle_vertices
 from gan_zoo.metrics.distances import nearest
-from gan_zoo.metrics.inputs import as_pictures, seeded
+from gan_zoo.metrics.inputs import (
+    as_pictures,
+    as_values,
+    at_least,
+    feature_pair,
+    positive,
+    require_pictures,
+    seeded,
+)
 
 THRESHOLD = 0.75
 CORNERS = torch.tensor([math.radians(angle) for angle in (10, 130, 250)])  # where each corner's range begins
@@ -36,11 +44,8 @@ class ManifoldScores(NamedTuple):
 
 def manifold_scores(fake: Tensor, real: Tensor, threshold: float = THRESHOLD) -> ManifoldScores:
     """From distances of generated pictures to the manifold [N] and of held-out ones to G's range [M]."""
-    if threshold <= 0 or not len(fake) or not len(real):
-        raise ValueError(
-            f"a positive threshold and distances of both kinds are needed, got {threshold}, {len(fake)} of "
-            f"generated and {len(real)} of held-out pictures"
-        )
+    positive(threshold=threshold)
+    fake, real = as_values(fake, "distances of fakes"), as_values(real, "distances of reals")
     precision, recall = (float((some < threshold).double().mean()) for some in (fake, real))
     return ManifoldScores(precision, recall, 2 * precision * recall / max(precision + recall, 1e-12))
 
@@ -54,6 +59,8 @@ def triangle_distances(
     random triangles. An upper bound of the true distance, which better starts and more steps can only lower;
     a triangle of the data set comes to about 0.1, as its sub-pixels are counted and not measured.
     """
+    at_least(1, starts=starts, bank=bank)
+    at_least(0, steps=steps)
     shares = _darkness(pictures)
     side = shares.shape[-1]
     least = torch.cat([CORNERS, torch.zeros(1)])
@@ -89,9 +96,14 @@ def inversion_distances(
     def drawn(z: Tensor) -> Tensor:
         return (generate(z).flatten(1) + 1) / 2
 
+    at_least(1, starts=starts, latents=len(latents))
+    at_least(0, steps=steps)
+    positive(rate=rate)
+    require_pictures(pictures)
     with torch.no_grad():
         known = torch.cat([drawn(some) for some in latents.split(512)])
     wanted = (as_pictures(pictures).flatten(1) + 1) / 2
+    feature_pair(wanted, known, least=1, names=("pictures", "what generate draws"))
     distances = [
         _descended(drawn, latents[order], part, steps, rate)
         for part in wanted.split(CHUNK)
@@ -102,6 +114,7 @@ def inversion_distances(
 
 def _darkness(pictures: Tensor) -> Tensor:
     """[N, R, R] in [0, 1]: how much of a triangle each pixel holds."""
+    require_pictures(pictures)
     pictures = as_pictures(pictures)
     if pictures.shape[1] != 1 or pictures.shape[2] != pictures.shape[3]:
         raise ValueError(f"triangles are grey and square, [N, 1, R, R], got {tuple(pictures.shape)}")

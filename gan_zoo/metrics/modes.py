@@ -12,7 +12,18 @@ import torch
 from torch import Tensor
 
 from gan_zoo.metrics.distances import nearest
-from gan_zoo.metrics.inputs import as_features, as_pictures, probabilities
+from gan_zoo.metrics.inputs import (
+    as_classes,
+    as_features,
+    as_histogram,
+    as_pictures,
+    at_least,
+    feature_pair,
+    histogram_pair,
+    positive,
+    probability_pair,
+    require_pictures,
+)
 
 STACKED_CLASSES = 10
 
@@ -54,8 +65,8 @@ class ClassReport(NamedTuple):
 
 def histogram_kl(counts: Tensor, reference: Tensor | None = None) -> float:
     """KL(counts || reference) of two histograms in nats; None is uniform; infinite where it has a hole."""
-    p = counts.double() / counts.sum()
-    q = torch.full_like(p, 1 / len(p)) if reference is None else reference.double() / reference.sum()
+    uniform = torch.ones_like(as_histogram(counts))
+    p, q = histogram_pair(counts, uniform if reference is None else reference, ("counts", "reference"))
     terms = torch.where(p > 0, p * (p / q).log(), 0.0)
     return float(terms.sum())
 
@@ -66,10 +77,9 @@ def mixture_modes(points: Tensor, centres: Tensor, sigma: float, deviations: flo
     A sample is high-quality when it lies within `deviations` sigma of its nearest centre. Even perfect
     samples of a 2-D Gaussian are so in 1 - exp(-9/2) = 98.9 % only.
     """
-    if sigma <= 0:
-        raise ValueError(f"sigma must be positive, got {sigma}")
-    points = as_features(points, "points", least=1)
-    squared, mode = nearest(points, centres.to(points), 1)
+    positive(sigma=sigma, deviations=deviations)
+    points, centres = feature_pair(points, centres, least=1, names=("points", "centres"))
+    squared, mode = nearest(points, centres, 1)
     good = squared[:, 0] <= (deviations * sigma) ** 2
     counts = mode[good, 0].bincount(minlength=len(centres))
     everything = mode[:, 0].bincount(minlength=len(centres))
@@ -84,9 +94,20 @@ def stacked_classes(pictures: Tensor, classify: Callable[[Tensor], Tensor], batc
     classify: [N, 1, H, W] in [-1, 1] -> probabilities or logits [N, 10], e.g.
     metrics.digits_classifier.classify.
     """
+    require_pictures(pictures)
+    at_least(1, batch=batch)
+
+    def digit(channel: Tensor) -> Tensor:
+        answers = as_features(classify(channel), "answers of classify", least=1)
+        if answers.shape != (len(channel), STACKED_CLASSES):
+            raise ValueError(
+                f"classify must answer [N, {STACKED_CLASSES}] for N digits, got {tuple(answers.shape)} for {len(channel)}"
+            )
+        return answers.argmax(1)
+
     found = []
     for some in as_pictures(pictures).split(batch):
-        digits = torch.stack([classify(some[:, c : c + 1]).argmax(1) for c in range(some.shape[1])], 1)
+        digits = torch.stack([digit(one) for one in some.split(1, dim=1)], 1)
         place = STACKED_CLASSES ** torch.arange(digits.shape[1] - 1, -1, -1, device=digits.device)
         found.append((digits * place).sum(1))
     return torch.cat(found)
@@ -97,9 +118,9 @@ def stacked_modes(numbers: Tensor, channels: int = 3, reference: Tensor | None =
 
     The papers draw 26,000 samples: a perfect generator then finds 1000 (1 - e^-26) = 1000 modes of 1000.
     """
-    counts = numbers.bincount(minlength=STACKED_CLASSES**channels)
-    if len(counts) > STACKED_CLASSES**channels:
-        raise ValueError(f"class {int(numbers.max())} does not exist with {channels} channels")
+    at_least(1, channels=channels)
+    classes = STACKED_CLASSES**channels
+    counts = as_classes(numbers, f"numbers of {channels} channels", classes).bincount(minlength=classes)
     return StackedModes(int((counts > 0).sum()), histogram_kl(counts, reference), counts)
 
 
@@ -107,7 +128,7 @@ def variety(features: Tensor) -> float:
     """Mean squared distance of two different samples: 2 tr(covariance); NaN for fewer than two."""
     if len(features) < 2:
         return float("nan")
-    return float(2 * features.flatten(1).double().var(0).sum())
+    return float(2 * as_features(features).double().var(0).sum())
 
 
 def class_report(
@@ -122,9 +143,16 @@ def class_report(
     fake, real: class probabilities [N, K], [M, K]; features: [N, D], [M, D] of the same samples. Classes by
     argmax.
     """
-    fake, real = probabilities(fake, "fake"), probabilities(real, "real")
+    fake, real = probability_pair(fake, real)
+    names_of = ("features of fake", "features of real")
+    fake_features, real_features = feature_pair(fake_features, real_features, least=1, names=names_of)
     if len(fake) != len(fake_features) or len(real) != len(real_features):
-        raise ValueError("probabilities and features must be of the same samples")
+        raise ValueError(
+            f"probabilities and features must be of the same samples, got {len(fake)} and {len(fake_features)} of fakes, "
+            f"{len(real)} and {len(real_features)} of reals"
+        )
+    if names and len(names) != fake.shape[1]:
+        raise ValueError(f"each class needs a name, got {len(names)} names for {fake.shape[1]} classes")
     fake_class, real_class = fake.argmax(1), real.argmax(1)
     report = []
     for k in range(fake.shape[1]):

@@ -1,8 +1,8 @@
 """Metrics of nearest neighbours: precision, recall, density, coverage, F1 and the 1-NN two-sample test.
 
 Distances are computed block by block (gan_zoo.metrics.distances): memory is bounded, 50,000 x 2048 takes
-minutes. A set compared with itself has ties everywhere (radius = distance), which rounding then decides:
-compare different sets.
+minutes. Ties of integers and of binary vectors are exact (see distances.centred). Otherwise rounding decides them
+above 64 dimensions, and a set compared with itself has them everywhere (radius = distance): compare different sets.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gan_zoo.metrics.distances import blocks, centred, nearest
-from gan_zoo.metrics.inputs import feature_pair
+from gan_zoo.metrics.inputs import at_least, feature_pair
 
 
 class NeighbourScores(NamedTuple):
@@ -85,6 +85,7 @@ def neighbour_scores(real: Tensor, fake: Tensor, *, k: int = 3, k_density: int =
         density   = 1 / (k M) sum_j #{i: d(y_j, x_i) < r_k(x_i)}          coverage = share of x_i with min_j d
         < r_k(x_i)
     """
+    at_least(1, k=k, k_density=k_density)
     real, fake = feature_pair(real, fake)
     own = nearest(real, real, max(k, k_density), exclude_self=True)[0]
     density_radii = own[:, k_density - 1]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gan_zoo.metrics.distances import blocks, centred
-from gan_zoo.metrics.inputs import feature_pair
+from gan_zoo.metrics.inputs import feature_pair, positive, share_of_one
 from gan_zoo.metrics.kernel import median_bandwidth
 
 BANDWIDTHS = tuple(
@@ -42,9 +42,12 @@ def parzen_log_likelihood(samples: Tensor, centres: Tensor, bandwidth: float) ->
 
 def _log_likelihoods(samples: Tensor, centres: Tensor, bandwidths: Sequence[float]) -> Tensor:
     """[len(bandwidths), N]; the distances are computed once for all bandwidths."""
-    if not bandwidths or min(bandwidths) <= 0:
-        raise ValueError(f"bandwidths must be positive, got {list(bandwidths)}")
-    samples, centres = (one.double() for one in feature_pair(samples, centres, least=1))
+    if not len(bandwidths):
+        raise ValueError("no bandwidths given; one at least is needed")
+    for bandwidth in bandwidths:
+        positive(bandwidth=bandwidth)
+    pair = feature_pair(samples, centres, least=1, names=("samples", "centres"))
+    samples, centres = (one.double() for one in pair)
     samples, centres = centred(samples, centres)
     total = samples.new_full((len(bandwidths), len(samples)), -torch.inf)
     for row, _, squared in blocks(samples, centres):
@@ -83,8 +86,9 @@ def data_coverage(
     `share`. bandwidths: to choose from; default: 2 ** -8 ... 2 of the fakes' median distance. Low: modes are missing.
     """
     real, fake = feature_pair(real, fake)
-    if len(fake) < 4 or not 0 < share < 1:
-        raise ValueError(f"at least 4 fakes and a share in (0, 1) are needed, got {len(fake)} and {share}")
+    share_of_one(share=share)
+    if len(fake) < 4:
+        raise ValueError(f"at least 4 fakes are needed, half of them as centres, got {len(fake)}; draw more")
     centres, others = fake[::2], fake[1::2]
     if bandwidths is None:
         width = median_bandwidth(centres, others)

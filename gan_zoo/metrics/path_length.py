@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from gan_zoo.metrics.inputs import seeded
+from gan_zoo.metrics.inputs import as_features, as_values, at_least, positive, seeded
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 
@@ -68,19 +68,31 @@ def perceptual_path_length(
     normalises) or sqrt(Z) ("sphere", where G was trained on N(0, I)). Give float64 latents for a small
     epsilon: the gap of float32 pictures at 1e-4 has about three digits.
     """
-    if epsilon <= 0 or pairs < 1:
-        raise ValueError(f"epsilon and pairs must be positive, got {epsilon} and {pairs}")
+    positive(epsilon=epsilon)
+    at_least(1, pairs=pairs, batch=batch)
+    if percentiles is not None and not 0 <= percentiles[0] < percentiles[1] <= 100:
+        raise ValueError(f"percentiles must rise within 0 ... 100, got {percentiles}; None keeps all paths")
     generator = seeded(seed)
     values = []
     with torch.no_grad():
         for start in range(0, pairs, batch):
             n = min(batch, pairs - start)
-            a, b = draw(n, generator), draw(n, generator)
+            a, b = (_latents(draw(n, generator), n) for _ in range(2))
             t = torch.rand(n, generator=generator, dtype=torch.float64) if where == "full" else torch.zeros(n)
             t = t.to(a)
             near, far = _path(a, b, t, epsilon, interpolation, scale)
             values.append((distance(generate(near), generate(far)).double() / epsilon**2).cpu())
-    return _summary(torch.cat(values), percentiles)
+    found = as_values(torch.cat(values), "path lengths")
+    if len(found) != pairs:
+        raise ValueError(f"distance must give one value a pair, got {len(found)} values of {pairs} pairs")
+    return _summary(found, percentiles)
+
+
+def _latents(drawn: Tensor, wanted: int) -> Tensor:
+    as_features(drawn, "latents", least=1)
+    if len(drawn) != wanted:
+        raise ValueError(f"draw was asked for {wanted} latents and has given {len(drawn)}")
+    return drawn
 
 
 def _path(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from gan_zoo.data.street_palette import CLASSES as STREET_CLASSES
 from gan_zoo.data.street_palette import read_labels
 from gan_zoo.metrics.features import IMAGENET_MEAN, IMAGENET_STD, WeightsError, file_sha256
-from gan_zoo.metrics.inputs import as_pictures
+from gan_zoo.metrics.inputs import as_pictures, require_values
 
 IGNORED = 255
 # Cityscapes' ids of the 19 classes that are evaluated, in the order of its training ids
@@ -55,11 +55,21 @@ def confusions(truth: Tensor, read: Tensor, classes: int) -> Tensor:
         raise ValueError(
             f"maps of ids must be [N, H, W] of one shape, got {tuple(truth.shape)} and {tuple(read.shape)}"
         )
+    for name, one in (("truth", truth), ("read", read)):
+        require_values(one, name)
+        if one.is_floating_point():
+            raise ValueError(
+                f"{name} must be whole numbers, got {one.dtype}; take the argmax of logits first"
+            )
     truth, read = truth.long(), read.long()
     counted = truth != IGNORED
     low, high = int(read.min()), int(read.max())
-    if int(truth[counted].max() if counted.any() else 0) >= classes or low < 0 or high >= classes:
-        raise ValueError(f"ids must lie below {classes}, or be {IGNORED} in the truth; got up to {high}")
+    known = truth[counted] if counted.any() else read
+    low, high = min(low, int(known.min())), max(high, int(known.max()))
+    if low < 0 or high >= classes:
+        raise ValueError(
+            f"ids must lie in 0 ... {classes - 1}, or be {IGNORED} in the truth; got {low} ... {high}"
+        )
     items = torch.arange(len(truth)).view(-1, 1, 1).expand_as(truth)
     flat = (items * classes + truth) * classes + read
     return torch.bincount(flat[counted], minlength=len(truth) * classes**2).view(-1, classes, classes)
@@ -67,6 +77,11 @@ def confusions(truth: Tensor, read: Tensor, classes: int) -> Tensor:
 
 def by_class(confusion: Tensor) -> tuple[Tensor, Tensor]:
     """Accuracy and intersection over union of each class, float64 [K] each; NaN where there is nothing to divide by."""
+    require_values(confusion, "confusion")
+    if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1] or confusion.min() < 0:
+        raise ValueError(
+            f"a confusion matrix is [K, K] of counts >= 0, got {tuple(confusion.shape)}; sum over the pictures first"
+        )
     counts = confusion.double()
     hits, true, read = counts.diagonal(), counts.sum(1), counts.sum(0)
     return hits / true, hits / (true + read - hits)

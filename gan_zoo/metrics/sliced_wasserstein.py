@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from gan_zoo.metrics.inputs import as_features, picture_batches, picture_pair, seeded
+from gan_zoo.metrics.inputs import as_features, at_least, picture_batches, picture_pair, seeded
 
 PATCH = 7
 SMALLEST = 16
@@ -25,6 +25,7 @@ def sliced_wasserstein(
 
     at_once: directions projected together; memory is 2 N at_once floats.
     """
+    at_least(1, repeats=repeats, directions=directions, at_once=at_once)
     a, b = as_features(a, "a"), as_features(b, "b")
     if a.shape != b.shape:
         raise ValueError(
@@ -137,11 +138,12 @@ def laplacian_swd(
     16,384). Reals against other reals are above 0: state that floor. One level of both sets is in memory at a time (3 GB
     at the paper's numbers and RGB, 2.5 of them descriptors); pictures are converted batch by batch.
     """
+    at_least(1, patches_per_picture=patches_per_picture)
+    first, _ = picture_pair(real[:1], fake[:1], least=1)  # pictures are converted batch by batch
     if len(real) != len(fake):
         raise ValueError(f"SWD needs as many fakes as reals, got {len(real)} and {len(fake)}")
     if real.shape[-1] != real.shape[-2]:
         raise ValueError(f"pictures must be square, got {tuple(real.shape)}")
-    first, _ = picture_pair(real[:1], fake[:1])  # shapes and types; pictures are converted batch by batch
     dtype = first.dtype
     sides = level_sides(real.shape[-1])
     found: dict[str, float] = {}

@@ -71,6 +71,12 @@ def _same_length(clean: Sound, other: Sound) -> None:
         raise ConfigError(
             f"clean and other must be [T] of one length, got {list(clean.shape)} and {list(other.shape)}; cut them to one length"
         )
+    for name, one in (("clean", clean), ("other", other)):
+        if not np.isfinite(one).all():
+            bad = int((~np.isfinite(one)).sum())
+            raise ConfigError(
+                f"{name}: {bad} of {len(one)} samples are NaN or Inf; a figure of them would mean nothing"
+            )
 
 
 # ---------------------------------------------------------------- ratios
@@ -78,11 +84,13 @@ def _same_length(clean: Sound, other: Sound) -> None:
 
 def snr(clean: Sound, other: Sound) -> float:
     """10 log10 (sum c^2 / sum (c - o)^2), dB; infinite for equal sounds."""
+    _same_length(clean, other)
     return _decibels(_energy(clean), _energy(np.subtract(clean, other, dtype=np.float64)))
 
 
 def si_sdr(clean: Sound, other: Sound) -> float:
     """SNR after the clean sound was scaled to fit best (Le Roux et al. 2019, eq. 4), dB; means are left in."""
+    _same_length(clean, other)
     c, o = np.asarray(clean, np.float64), np.asarray(other, np.float64)
     target = float(o @ c) / max(float(c @ c), 1e-30) * c
     return _decibels(_energy(target), _energy(o - target))
@@ -90,6 +98,7 @@ def si_sdr(clean: Sound, other: Sound) -> float:
 
 def segmental_snr(clean: Sound, other: Sound, rate: int = RATE) -> float:
     """Mean SNR of frames, each held between -10 and 35 dB, without which a silent frame would decide all."""
+    _same_length(clean, other)
     signal = np.square(framed(clean, rate)).sum(1)
     noise = np.square(framed(clean, rate) - framed(other, rate)).sum(1)
     return float(np.clip(10 * np.log10(signal / (noise + _EPS) + _EPS), LOWEST, HIGHEST).mean())
@@ -126,6 +135,7 @@ def lsd(clean: Sound, other: Sound) -> float:
 
     Bins are counted from 60 dB below the loudest bin of the clean sound on, so that digital silence is no infinite loss.
     """
+    _same_length(clean, other)
     powers = [_power(sound, 512, 256) for sound in (clean, other)]
     least = max(float(powers[0].max()) * 1e-6, 1e-20)
     first, second = (10 * np.log10(np.maximum(power, least)) for power in powers)
@@ -145,6 +155,7 @@ def _trimmed_mean(distances: Frames) -> float:
 
 def llr(clean: Sound, other: Sound, rate: int = RATE) -> float:
     """log (a' R a / b' R b) of the predictors a of `other` and b of `clean`, R clean's autocorrelation (Quackenbush et al. 1988)."""
+    _same_length(clean, other)
     order = 16 if rate >= 10_000 else 10
     known = autocorrelation(framed(clean, rate), order)
     b, a = predictor(known), predictor(autocorrelation(framed(other, rate), order))
@@ -179,6 +190,7 @@ def _error(a: Frames, lags: Frames) -> Frames:
 
 def wss(clean: Sound, other: Sound, rate: int = RATE) -> float:
     """Weighted spectral slope distance (Klatt 1982): differences of the slopes of 25 bands, weighted by nearness to peaks."""
+    _same_length(clean, other)
     first, second = (_bands(framed(sound, rate), rate) for sound in (clean, other))
     weight = (_weights(first) + _weights(second)) / 2
     apart = np.square(np.diff(first, axis=1) - np.diff(second, axis=1))
@@ -225,6 +237,7 @@ def composites(quality: float, likelihood: float, slope: float, segmental: float
 
 def pesq(clean: Sound, other: Sound) -> float:
     """Wideband PESQ at 16 kHz by the pesq package; NaN where it finds no speech, or less than a quarter of a second."""
+    _same_length(clean, other)
     library = needed("pesq", "PESQ")
     if not np.any(clean) or not np.any(other):
         return float("nan")
@@ -239,6 +252,7 @@ def stoi(clean: Sound, other: Sound) -> float:
 
     The package itself gives 1e-5 there, which would count as speech that nobody understands.
     """
+    _same_length(clean, other)
     library = needed("pystoi", "STOI").stoi
     if len(clean) < STOI_SAMPLES or not np.any(clean):
         return float("nan")

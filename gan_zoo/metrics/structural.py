@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, pad
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from gan_zoo.metrics.inputs import as_pictures, at_once, picture_pair, seeded
+from gan_zoo.metrics.inputs import at_least, at_once, picture_pair, require_pictures, seeded
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003; they sum to 1.0001, as published
 RANGE = 2.0  # of pictures in [-1, 1]
@@ -51,7 +51,7 @@ def sharpness_difference(real: Tensor, fake: Tensor) -> float:
     g = |x_ij - x_(i-1)j| + |x_ij - x_i(j-1)|, on pixels in [0, 1] (range 1). Higher is better; inf for equal
     sharpness.
     """
-    real, fake = ((one.double() + 1) / 2 for one in _paired(real, fake))
+    real, fake = ((one.double() + 1) / 2 for one in _paired(real, fake, side=2))
     return float(-10 * (_gradients(real) - _gradients(fake)).abs().mean((1, 2, 3)).log10().mean())
 
 
@@ -61,9 +61,9 @@ def _gradients(pictures: Tensor) -> Tensor:
     return down + across
 
 
-def _paired(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    real, fake = picture_pair(real, fake)
-    if len(real) != len(fake) or len(real) == 0:
+def _paired(real: Tensor, fake: Tensor, side: int = 1) -> tuple[Tensor, Tensor]:
+    real, fake = picture_pair(real, fake, least=1, side=side)
+    if len(real) != len(fake):
         raise ValueError(f"pairs are needed, got {len(real)} real and {len(fake)} fake pictures")
     return real, fake
 
@@ -127,9 +127,8 @@ def ms_ssim_diversity(pictures: Tensor, pairs: int = 10_000, seed: int = 0, batc
     Compare with the same figure of real pictures: far above it means little variety, far below it means
     noise.
     """
-    as_pictures(pictures[:0])  # shape and type; the pairs alone are converted, where they are compared
-    if len(pictures) < 2:
-        raise ValueError(f"diversity needs at least two pictures, got {len(pictures)}")
+    require_pictures(pictures, least=2)  # the pairs alone are converted, where they are compared
+    at_least(1, pairs=pairs, batch=batch)
     generator = seeded(seed)
     first = torch.randint(len(pictures), (pairs,), generator=generator)
     shift = torch.randint(1, len(pictures), (pairs,), generator=generator)

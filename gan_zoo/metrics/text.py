@@ -11,6 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gan_zoo.metrics.inputs import at_least, require_values
+
 Integers = npt.NDArray[np.int64]
 SMALLEST = 0.1  # matches that are counted where there are none (Chen & Cherry 2014, method 1)
 
@@ -20,7 +22,8 @@ def ngram_codes(lines: Tensor, n: int) -> Integers:
 
     The numbers mean something only within one call.
     """
-    ids = lines.numpy().astype(np.int64)
+    at_least(1, n=n)
+    ids = _ids(lines, "lines", n)
     length = ids.shape[1] - n + 1
     codes = ids[:, :length].reshape(-1)
     for offset in range(1, n):
@@ -37,11 +40,29 @@ def ngram_divergence(real: Tensor, fake: Tensor, n: int) -> float:
 
     As Gulrajani et al. 2017's code counts them: at every position of a line, pads included.
     """
+    at_least(1, n=n)
+    for name, one in (("real", real), ("fake", fake)):
+        _ids(one, name, n)
+    if real.shape[1] != fake.shape[1]:
+        raise ValueError(
+            f"real lines have {real.shape[1]} ids, fake ones {fake.shape[1]}; pad both to one length"
+        )
     codes = ngram_codes(torch.cat([real, fake]), n)
     split = len(real) * (real.shape[1] - n + 1)
     size = int(codes.max()) + 1
     p, q = (np.bincount(part, minlength=size) / len(part) for part in (codes[:split], codes[split:]))
     return max(0.0, _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2)
+
+
+def _ids(lines: Tensor, name: str, least: int = 1) -> Integers:
+    """Token ids as int64 [N, L]; ValueError for no line, lines shorter than `least`, floats and negative ids."""
+    require_values(lines, name)
+    if lines.ndim != 2 or lines.shape[1] < least or lines.is_floating_point() or lines.min() < 0:
+        raise ValueError(
+            f"{name} must be token ids >= 0, [N, L] with L >= {least}, got {tuple(lines.shape)} of {lines.dtype} from "
+            f"{float(lines.min()):g} on"
+        )
+    return lines.cpu().numpy().astype(np.int64)
 
 
 def _entropy(p: npt.NDArray[np.float64]) -> float:
@@ -52,7 +73,7 @@ def _entropy(p: npt.NDArray[np.float64]) -> float:
 
 def uniqueness(lines: Tensor) -> float:
     """Different lines over lines, of token ids [N, L]."""
-    return len(np.unique(lines.numpy(), axis=0)) / len(lines)
+    return len(np.unique(_ids(lines, "lines"), axis=0)) / len(lines)
 
 
 def self_bleu(sentences: Sequence[Sequence[Hashable]], order: int = 4) -> float:
@@ -60,8 +81,9 @@ def self_bleu(sentences: Sequence[Sequence[Hashable]], order: int = 4) -> float:
 
     Weights are equal up to `order`; 0.1 matches are counted where there are none.
     """
+    at_least(1, order=order)
     if len(sentences) < 2:
-        raise ValueError(f"self-BLEU compares sentences, {len(sentences)} came")
+        raise ValueError(f"self-BLEU compares sentences, {len(sentences)} came; draw at least two")
     counts = [[_ngrams(sentence, n) for n in range(1, order + 1)] for sentence in sentences]
     most = [_two_most([one[n] for one in counts]) for n in range(order)]
     lengths = Counter(map(len, sentences))

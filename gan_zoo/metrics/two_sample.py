@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from gan_zoo.metrics.inputs import feature_pair, seeded
+from gan_zoo.metrics.inputs import at_least, feature_pair, seeded
 
 
 class TwoSampleTest(NamedTuple):
@@ -28,6 +28,9 @@ class TwoSampleTest(NamedTuple):
 
 def accuracy_p_value(accuracy: float, n: int) -> float:
     """P(an accuracy at least this high | H0), normal approximation N(1/2, 1/(4 n))."""
+    at_least(1, n=n)
+    if not 0 <= accuracy <= 1:
+        raise ValueError(f"an accuracy must lie in [0, 1], got {accuracy}")
     return 0.5 * math.erfc((accuracy - 0.5) * 2 * math.sqrt(n) / math.sqrt(2))
 
 
@@ -47,6 +50,7 @@ def classifier_two_sample(
     Inputs are standardised by the training half. Deterministic for a seed on one machine; the global random
     state is not touched.
     """
+    at_least(1, hidden=hidden, epochs=epochs, batch=batch)
     real, fake = (one.float() for one in feature_pair(real, fake, least=4))
     generator = seeded(seed)
     n = min(len(real), len(fake))

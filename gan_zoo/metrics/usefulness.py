@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d, cross_entropy
 
-from gan_zoo.metrics.inputs import as_features, as_pictures, seeded
+from gan_zoo.metrics.inputs import as_classes, as_pictures, at_least, feature_pair, require_pictures, seeded
 
 Fit = Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]]
 
@@ -86,6 +86,9 @@ def classification_performance(
     """
     sets = {"fake": fake, "real": real, "test": test}
     ready = {name: _labelled(name, *one) for name, one in sets.items()}
+    shapes = {name: tuple(pictures.shape[1:]) for name, (pictures, _) in ready.items()}
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"pictures of one shape are needed, got {shapes}; resize them to one side")
     classes = int(max(labels.max() for _, labels in ready.values())) + 1
     fit = fit or convolutional_fit(classes)
     pictures, labels = ready["test"]
@@ -96,12 +99,16 @@ def classification_performance(
 
 
 def _labelled(name: str, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    if len(pictures) != len(labels) or labels.ndim != 1 or labels.is_floating_point():
-        raise ValueError(
-            f"{name} needs one integer label a picture, got {len(pictures)} and {tuple(labels.shape)} "
-            f"labels of {labels.dtype}"
-        )
-    return as_pictures(pictures, name).float(), labels.long().to(pictures.device)
+    require_pictures(pictures, name)
+    labels = _labels(name, labels, len(pictures))
+    return as_pictures(pictures, name).float(), labels.to(pictures.device)
+
+
+def _labels(name: str, labels: Tensor, samples: int) -> Tensor:
+    labels = as_classes(labels, f"labels of {name}")
+    if len(labels) != samples:
+        raise ValueError(f"{name} needs one integer label a sample, got {len(labels)} for {samples}")
+    return labels
 
 
 def pooled_features(features: Sequence[Tensor], side: int = 4) -> Tensor:
@@ -111,6 +118,10 @@ def pooled_features(features: Sequence[Tensor], side: int = 4) -> Tensor:
     """
     if not features:
         raise ValueError("no features given; ask the discriminator for its feature maps")
+    if len({len(one) for one in features}) > 1 or min(one.ndim for one in features) < 2:
+        raise ValueError(
+            f"features must be [N, ...] of the same samples, got {[tuple(one.shape) for one in features]}"
+        )
     found = []
     for one in features:
         large = one.ndim == 4 and min(one.shape[-2:]) > side
@@ -134,8 +145,17 @@ def linear_svm(
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import LinearSVC
 
-    x, y = as_features(train[0], "train").cpu().numpy(), train[1].cpu().numpy()
+    at_least(2, folds=folds)
+    features, tested = feature_pair(train[0], test[0], least=1, names=("train", "test"))
+    labels, wanted = _labels("train", train[1], len(features)), _labels("test", test[1], len(tested))
+    shown = labels.bincount()
+    if (shown > 0).sum() < 2 or shown.max() < folds:
+        raise ValueError(
+            f"a linear SVM needs two classes, and {folds} samples of a class for {folds} folds, got {shown.tolist()} samples "
+            f"by class; give more samples"
+        )
+    x, y = features.cpu().numpy(), labels.cpu().numpy()
     machine = make_pipeline(StandardScaler(), LinearSVC(dual="auto", random_state=0, max_iter=5000))
     search = GridSearchCV(machine, {"linearsvc__C": list(c)}, cv=folds).fit(x, y)
-    accuracy = search.score(as_features(test[0], "test", least=1).cpu().numpy(), test[1].cpu().numpy())
+    accuracy = search.score(tested.cpu().numpy(), wanted.cpu().numpy())
     return SVM(float(accuracy), float(search.best_params_["linearsvc__C"]), x.shape[1])

@@ -63,6 +63,26 @@ def test_the_training_set_fills_its_own_bins_and_chance_differs_in_a_twentieth()
     assert torch.all(bins.proportions.diff() <= 0)  # largest bin first
 
 
+@pytest.mark.parametrize("dimensions", [2, 100])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_constant_features_make_fewer_bins_and_a_set_does_not_differ_from_itself(dimensions, dtype):
+    """Three different samples: K-means gives ten centres, of which most are equal."""
+    which = torch.arange(400) % 7 % 3
+    points = torch.linspace(0.1, 0.3, 3).to(dtype)[:, None].expand(3, dimensions)
+    bins = Bins(points[which], 10)
+    assert len(bins.centres) == 3
+    assert bins.score(points[which])[:3] == (0, 0.0, 0.0)
+    assert bins.score(points[which.flip(0)])[:3] == (0, 0.0, 0.0)
+    collapsed = bins.score(points[torch.zeros(400, dtype=torch.int64)])
+    assert collapsed.share == 1.0 and collapsed.js > 0.2
+    partly = torch.cat(
+        [normal(500, dimensions, 0).to(dtype), torch.full((300, dimensions), 0.1, dtype=dtype)]
+    )
+    assert Bins(partly, 20).score(partly)[:3] == (0, 0.0, 0.0)
+    with pytest.raises(ValueError, match="400 training samples are all alike"):
+        Bins(points[torch.zeros(400, dtype=torch.int64)], 5)
+
+
 def test_a_dropped_mode_is_found_in_its_bins():
     centres = 20 * torch.eye(4, dtype=torch.float64)
     train = centres.repeat(200, 1) + normal(800, 4, 0)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import scipy.stats
 import torch
@@ -41,6 +42,52 @@ def test_the_histogram_counts_each_pixel_once_and_the_second_range_leaves_out_in
     counts = pixel_histogram(pictures, bins=100)
     assert counts.sum() == 4 and counts[0] == 2 and counts[50] == 1 and counts[99] == 1
     assert pixel_histogram(pictures, 100, SECOND_RANGE).sum() == 1
+
+
+def levels(dtype: torch.dtype) -> torch.Tensor:
+    """All 256 levels, [256, 1, 1, 1]; uint8 or in [-1, 1]."""
+    drawn = torch.arange(256).view(-1, 1, 1, 1)
+    return drawn.to(torch.uint8) if dtype == torch.uint8 else drawn.to(dtype) / 127.5 - 1
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
+@pytest.mark.parametrize("bins", [3, 10, 51, 85, 100, 255, 256])
+def test_every_level_falls_into_the_bin_of_exact_arithmetic(dtype, bins):
+    """Level k of 255 into floor(k bins / 255); 51 of 255 begins bin 20 of 100, though float32 says 0.1999999."""
+    for level, picture in enumerate(levels(dtype)):
+        exact = min(level * bins // 255, bins - 1)
+        assert pixel_histogram(picture[None], bins).argmax() == exact, level
+    low, high = SECOND_RANGE  # 11 % and 88 %
+    for level, picture in enumerate(levels(dtype)):
+        counts = pixel_histogram(picture[None], bins, SECOND_RANGE)
+        inside = 11 * 255 <= 100 * level <= 88 * 255
+        assert counts.sum() == inside
+        if inside:
+            assert counts.argmax() == min((100 * level - 11 * 255) * bins // (77 * 255), bins - 1), (
+                level,
+                low,
+                high,
+            )
+
+
+def test_values_that_are_no_levels_stay_in_their_bins():
+    values = torch.rand(4000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    values = values[((values * 100) % 1 - 0.5).abs() < 0.4999]
+    expected = torch.from_numpy(np.histogram(values.numpy(), 100, (0, 1))[0]).double()
+    assert torch.equal(fingerprints.histogram(values, 100, (0.0, 1.0)), expected)
+    assert (
+        fingerprints.histogram(torch.tensor([-1e-5, 1 + 1e-5]), 10, (0, 1)).sum() == 0
+    )  # beyond any rounding
+
+
+def test_a_picture_has_the_fingerprint_of_its_float64_copy():
+    pictures = torch.randint(0, 256, (50, 1, 16, 16), generator=torch.Generator().manual_seed(0)).to(
+        torch.uint8
+    )
+    for copy in (pictures.double() / 127.5 - 1, pictures.float() / 127.5 - 1):
+        assert pixel_divergence(pictures, copy) == 0
+        assert fingerprints.pixel_kolmogorov_smirnov(pictures, copy).statistic == 0
+    assert pixel_divergence(pictures, (pictures.double() / 127.5 - 1).square()) > 0.1
 
 
 def test_ks_equals_scipys_and_its_threshold_the_formula():

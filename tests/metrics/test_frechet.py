@@ -124,7 +124,9 @@ def test_float32_features_are_accumulated_in_float64():
         (torch.zeros(1, 4), "at least 2"),
         (torch.full((5, 4), torch.nan), "NaN"),
         (torch.zeros(5), r"\[N, D\]"),
-        (torch.rand(5, 3), "3 dimensions and fake has 4"),
+        (torch.rand(5, 3), "3 dimensions, fake 4"),
+        (torch.zeros(0, 4), "holds 0 samples"),
+        (torch.tensor(1.0), r"\[N, D\]"),
     ],
 )
 def test_bad_sets_are_refused_with_the_reason(real, message):

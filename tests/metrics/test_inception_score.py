@@ -73,8 +73,28 @@ def test_the_am_score_of_certain_balanced_samples_is_zero_and_of_doubt_the_entro
     assert am_score(two[[0, 0]], two) == math.inf  # a class of the data never appears
 
 
+@pytest.mark.parametrize(
+    ("dtype", "within"), [(torch.bfloat16, 1e-2), (torch.float16, 1e-3), (torch.float32, 1e-6)]
+)
+@pytest.mark.parametrize("classes", [10, 1000])
+def test_the_softmax_of_half_precision_is_taken(dtype, within, classes):
+    logits = 3 * torch.randn(500, classes, generator=torch.Generator().manual_seed(0))
+    exact = inception_score(logits.softmax(1), 1).mean
+    assert inception_score(logits.to(dtype).softmax(1), 1).mean == pytest.approx(exact, rel=within)
+    with pytest.raises(ValueError, match=r"sums of 0.9[78]"):
+        inception_score((0.98 * logits.softmax(1)).to(dtype))
+
+
+def test_scores_of_other_classes_are_refused_with_both_numbers():
+    for score in (mode_score, am_score):
+        with pytest.raises(ValueError, match="fake has 4 classes, real 1;"):
+            score(rows(0), torch.ones(5, 1))
+        with pytest.raises(ValueError, match="fake has 4 classes, real 6;"):
+            score(rows(0), rows(1, k=6))
+
+
 def test_logits_are_refused():
-    with pytest.raises(ValueError, match="softmax"):
+    with pytest.raises(ValueError, match=r"values from -.* sums of .*softmax"):
         inception_score(torch.randn(20, 10))
     with pytest.raises(ValueError, match="splits"):
         inception_score(torch.eye(4), 5)

@@ -146,7 +146,10 @@ def test_the_class_report_names_the_missing_the_frequent_and_the_collapsed():
     assert first.name == "a" and first.variety_ratio == pytest.approx(1.0, abs=0.25)
     assert second.variety_ratio == pytest.approx(0.0, abs=1e-9) and math.isnan(third.variety_ratio)
     pair = class_report(
-        torch.eye(1).repeat(2, 1), torch.eye(1).repeat(2, 1), torch.tensor([[0.0], [3.0]]), torch.eye(2)
+        torch.eye(1).repeat(2, 1),
+        torch.eye(1).repeat(2, 1),
+        torch.tensor([[0.0], [3.0]]),
+        torch.eye(2)[:, :1],
     )
     assert pair[0].variety == pytest.approx(9.0)  # the squared distance of the only pair
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gan_zoo.metrics.distances import nearest, squared_distances
+from gan_zoo.metrics.distances import centred, nearest, squared_distances
 from gan_zoo.metrics.neighbours import (
     density_coverage,
     f1,
@@ -15,6 +15,12 @@ from gan_zoo.metrics.neighbours import (
     precision_recall,
 )
 from tests.metrics.arrays import fixed, normal, real_and_fake
+
+
+def binary(n: int, seed: int, dimensions: int = 784) -> torch.Tensor:
+    """Pictures of ink and paper, 13 % ink: integer distances, most of which occur many times."""
+    drawn = torch.rand(n, dimensions, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return (drawn < 0.13).double()
 
 
 @pytest.fixture
@@ -36,6 +42,44 @@ def test_density_and_coverage_equal_the_published_prdc():
 def test_all_five_at_once_are_the_ones_apart(small_blocks):
     scores = neighbour_scores(*real_and_fake())
     assert scores == pytest.approx((0.62, 58 / 60, f1(0.62, 58 / 60), 0.58, 52 / 60), abs=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_ties_are_exact_as_in_a_live_prdc_where_that_is_installed(dtype):
+    prdc = pytest.importorskip("prdc")
+    real, fake = binary(500, 0), binary(500, 1)
+    expected = prdc.compute_prdc(real.numpy(), fake.numpy(), 5)
+    density, coverage = density_coverage(real.to(dtype), fake.to(dtype))
+    assert density == pytest.approx(float(expected["density"]), abs=1e-12)
+    assert coverage == pytest.approx(float(expected["coverage"]), abs=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("levels", [2, 256])
+def test_ties_are_decided_as_integer_arithmetic_decides_them(dtype, levels, small_blocks):
+    if levels == 2:
+        real, fake = binary(120, 0), binary(120, 1)
+    else:  # few of the levels of 8 bits: float32 holds squares up to 2^24
+        real, fake = (
+            torch.randint(4, (120, 100), generator=torch.Generator().manual_seed(s)).double() * 85
+            for s in (0, 1)
+        )
+    between, own, others = (
+        (a.long()[:, None] - b.long()).square().sum(2) for a, b in ((real, fake), (real, real), (fake, fake))
+    )
+    own, others = (one.fill_diagonal_(2**40) for one in (own, others))
+    told = [
+        float((a.amin(1) < b).double().mean()) for a, b in ((own, between.amin(1)), (others, between.amin(0)))
+    ]
+    radius = own.sort(1).values[:, 4:5]
+    assert (between == radius).sum() > 20  # there are ties to decide
+    got = density_coverage(real.to(dtype), fake.to(dtype))
+    shares = (
+        float((between < radius).double().mean()) * 120 / 5,
+        float((between < radius).any(1).double().mean()),
+    )
+    assert got == pytest.approx(shares, abs=1e-12)
+    assert one_nearest_neighbour(real.to(dtype), fake.to(dtype))[1:] == pytest.approx(told, abs=1e-12)
 
 
 def test_they_equal_a_live_prdc_where_that_is_installed():
@@ -98,6 +142,23 @@ def test_nearest_equals_the_full_matrix_with_and_without_self(small_blocks):
     assert torch.equal(nearest(a, a, 3, exclude_self=True)[1], own.indices[:, :3])
     with pytest.raises(ValueError, match="between 1 and 29"):
         nearest(a, a, 30, exclude_self=True)
+
+
+@pytest.mark.parametrize("apart", [0, 1100])
+def test_sets_far_from_the_origin_keep_their_distances_above_64_dimensions(apart):
+    # without a centre |a|^2 is 1e10 and float32 leaves nothing of distances of 200
+    a, b = (normal(3000, 100, seed).float() + 1e4 for seed in (0, 1))
+    a[:apart] -= 1000  # the first samples are far from the rest
+    expected = torch.cdist(a[apart:].double(), b.double()).square()
+    got = squared_distances(*centred(a, b))[apart:]
+    torch.testing.assert_close(got.double(), expected, rtol=2e-6, atol=0)
+
+
+def test_the_centre_is_near_the_mean_and_integers_stay_integers():
+    a = binary(500, 0).float() * 3
+    assert torch.equal(centred(a)[0], centred(a)[0].round())
+    spread = normal(5000, 100, 0)
+    assert centred(spread)[0].mean(0).abs().max() < 0.05
 
 
 def test_points_of_a_narrow_mode_far_from_the_origin_keep_their_distances():

@@ -50,8 +50,12 @@ def test_a_classifier_of_ones_own_is_used_and_the_global_state_left_alone():
 
 def test_labels_must_be_one_integer_a_picture():
     pictures, labels = bars(10, 0)
-    with pytest.raises(ValueError, match="fake needs one integer label a picture"):
+    with pytest.raises(
+        ValueError, match=r"labels of fake must be a tensor of integers \[N\], got \(10,\) of torch.float32"
+    ):
         classification_performance((pictures, labels.float()), bars(10, 1), bars(10, 2))
+    with pytest.raises(ValueError, match="fake needs one integer label a sample, got 9 for 10"):
+        classification_performance((pictures, labels[1:]), bars(10, 1), bars(10, 2))
 
 
 def test_feature_maps_are_max_pooled_to_four_by_four_and_joined():
@@ -63,6 +67,15 @@ def test_feature_maps_are_max_pooled_to_four_by_four_and_joined():
     assert found[:, :48].sum() == 7.0
     with pytest.raises(ValueError, match="no features"):
         pooled_features([])
+
+
+def test_an_svm_of_too_few_samples_says_so_and_one_of_just_enough_is_trained():
+    x, y = torch.randn(40, 6, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 2
+    with pytest.raises(ValueError, match=r"3 samples of a class for 3 folds, got \[2, 2\] samples by class"):
+        linear_svm((x[:4], y[:4]), (x, y))
+    with pytest.raises(ValueError, match=r"two classes.*got \[0, 20\]"):
+        linear_svm((x[1::2], y[1::2]), (x, y))
+    assert linear_svm((x[:6], y[:6]), (x, y)).features == 6
 
 
 def test_the_svm_separates_what_is_linear_and_not_what_is_noise():
