@@ -9,18 +9,19 @@ from torch import Tensor
 
 ROWS, COLUMNS = 2048, 8192  # a block of float32 is 64 MiB
 DIRECT_DIMENSIONS = 64
-CANDIDATES = 1024  # samples among whose values a centre is sought
+CANDIDATES = 1024  # samples of which the centre is the median
 
 
 def centred(*sets: Tensor) -> tuple[Tensor, ...]:
     """All sets less a point in the middle of the first: distances stay, |a|^2 + |b|^2 - 2ab loses fewer digits.
 
-    Each coordinate of the point is the value nearest the mean that a sample has there. So differences of integers stay
-    integers and ties of binary vectors ties, which the mean itself, being no integer, would leave to rounding.
+    Each coordinate of the point is a value that a sample has there, the median. So differences of integers stay integers and
+    ties of binary vectors ties, which the mean, being no integer, would leave to rounding.
     """
     first = sets[0]
-    values = first[:: -(-len(first) // CANDIDATES)]
-    middle = values.gather(0, (values - first.mean(0)).abs_().argmin(0, keepdim=True))
+    if not len(first):
+        return sets
+    middle = first[:: -(-len(first) // CANDIDATES)].median(0).values  # the lower one of two, not their mean
     return tuple(one - middle for one in sets)
 
 
