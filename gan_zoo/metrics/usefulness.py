@@ -148,11 +148,11 @@ def linear_svm(
     at_least(2, folds=folds)
     features, tested = feature_pair(train[0], test[0], least=1, names=("train", "test"))
     labels, wanted = _labels("train", train[1], len(features)), _labels("test", test[1], len(tested))
-    shown = labels.bincount()
-    if (shown > 0).sum() < 2 or shown.max() < folds:
+    shown = labels.unique(return_counts=True)[1]
+    if len(shown) < 2 or shown.max() < folds:
         raise ValueError(
-            f"a linear SVM needs two classes, and {folds} samples of a class for {folds} folds, got {shown.tolist()} samples "
-            f"by class; give more samples"
+            f"a linear SVM needs two classes, and {folds} samples of one for {folds} folds; got {len(shown)} classes of at most "
+            f"{int(shown.max())} samples: give more"
         )
     x, y = features.cpu().numpy(), labels.cpu().numpy()
     machine = make_pipeline(StandardScaler(), LinearSVC(dual="auto", random_state=0, max_iter=5000))

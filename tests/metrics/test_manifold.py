@@ -112,5 +112,5 @@ def test_f1_is_the_harmonic_mean_and_zero_where_both_are() -> None:
 def test_pictures_that_cannot_be_triangles_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="grey and square"):
         triangle_distances(torch.zeros(shape))
-    with pytest.raises(ValueError, match="threshold must be a positive number"):
+    with pytest.raises(ValueError, match="threshold must be a positive number, got 0"):
         manifold_scores(torch.ones(1), torch.ones(1), threshold=0)

@@ -206,8 +206,8 @@ def classified(a: Tensor, p: Tensor, q: Tensor) -> Any:
     def guess(x: Tensor, y: Tensor) -> Callable[[Tensor], Tensor]:
         return lambda given: y[: len(given)]
 
-    with_labels = [(one, torch.arange(len(one)) % 2) for one in (p, q)]
-    return usefulness.classification_performance((a, labels), *with_labels, fit=guess)
+    real, test = ((one, torch.arange(len(one)) % 2) for one in (p, q))
+    return usefulness.classification_performance((a, labels), real, test, guess)
 
 
 def labelled(labels: Tensor) -> Any:
