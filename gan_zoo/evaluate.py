@@ -92,9 +92,9 @@ def main(
     console.print(table(content))
     for title, said in verdicts(content):
         console.print(f"{title}: {said}", highlight=False, soft_wrap=True)
+    console.print(f"{write_report(directory)}", highlight=False, soft_wrap=True)
     if other is not None:
         _compare(record.figures_in(content), other, str(against), console)
-    console.print(f"{write_report(directory)}", highlight=False, soft_wrap=True)
     return directory / record.NAME
 
 
@@ -154,10 +154,13 @@ def usual_number(data: DataModule) -> int:
 
 def _settings(subject: Subject, reals: int) -> dict[str, Any]:
     """What decides figures beside the checkpoint: those of other settings are not kept."""
+    from gan_zoo.evaluation.cache import contents_of
+
     features, segmenter = subject.features, subject.truth.segmenter
     joint = subject.told.joint if subject.told else None
     return {
         "definitions": DEFINITIONS,
+        "data_sha256": contents_of(subject.train.samples, subject.held_out.samples),
         "n": len(subject.fake),
         "training": len(subject.train.samples),
         "held_out": len(subject.held_out.samples),
@@ -208,12 +211,12 @@ def _measure(
                 record.write(directory, content)
             progress.advance(task)
         progress.update(task, description="pictures")
-        content["pictures"] = _draw(subject, directory / "evaluation", content["run"]["checkpoint"])
+        content["pictures"] = _draw(subject, directory / "evaluation", content)
         record.write(directory, content)
         progress.advance(task)
 
 
-def _draw(subject: Subject, folder: Path, checkpoint: str) -> list[dict[str, str]]:
+def _draw(subject: Subject, folder: Path, content: dict[str, Any]) -> list[dict[str, str]]:
     """The pictures, whose files and captions it returns, and of pictures the blind test."""
     import json
 
@@ -222,7 +225,8 @@ def _draw(subject: Subject, folder: Path, checkpoint: str) -> list[dict[str, str
 
     drawn = drawings.draw_all(subject, folder)
     if subject.pictures:
-        identity = f"{checkpoint[:16]}-{subject.seed}-{len(subject.fake)}"
+        data = content["settings"]["data_sha256"]
+        identity = f"{content['run']['checkpoint'][:16]}-{subject.seed}-{len(subject.fake)}-{data[:16]}"
         media.publish(folder / blind.NAME, json.dumps(blind.make(subject, identity)).encode())
     return drawn
 

@@ -146,6 +146,13 @@ def test_a_few_equal_training_pictures_leave_the_birthday_test_as_it_is() -> Non
     assert thresholds[0] == pytest.approx(thresholds[1], rel=1e-6) and thresholds[0] > 0.1
 
 
+def test_figures_of_other_pictures_under_the_same_names_are_not_kept() -> None:
+    one, other = picture_subject(pictures(20, 3)), picture_subject(pictures(20, 3))
+    assert evaluate._settings(one, 20) == evaluate._settings(other, 20)
+    other.train = other.train._replace(samples=-other.train.samples)
+    assert evaluate._settings(one, 20)["data_sha256"] != evaluate._settings(other, 20)["data_sha256"]
+
+
 def test_a_divergence_lies_within_its_own_interval() -> None:
     """Resamples of 400 points on eight modes are less even than the points themselves."""
     fake = ring(seed=5).train_set().points(0)[:403]
@@ -180,6 +187,14 @@ def test_digits_are_read_and_missing_classes_are_seen() -> None:
     figure = same["class_kl"].figure
     assert figure.value == pytest.approx(0, abs=1e-9)
     assert figure.interval is not None and figure.interval.low <= figure.value <= figure.interval.high
+    none = take(
+        MEASURES["digits"],
+        Subject(parts, parts, -torch.ones_like(real), features_of(data, fake), truth=truth_of(data)),
+    )
+    share = none["confident"].figure
+    assert (
+        share.interval is not None and share.interval.high - share.interval.low > 0.005
+    )  # a bootstrap of zeros has no width
 
 
 def test_stacked_digits_are_numbers_of_their_channels() -> None:

@@ -39,6 +39,16 @@ def key(pictures: Tensor, features: Features) -> str:
     return digest.hexdigest()
 
 
+def contents_of(*sets: Tensor) -> str:
+    """SHA-256 over dtype, shape and values of sets of samples, in their order."""
+    digest = hashlib.sha256()
+    for one in sets:
+        digest.update(repr((one.dtype, tuple(one.shape))).encode())
+        for part in one.split(1024):
+            digest.update(part.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
 def remembered(pictures: Tensor, features: Features, device: str = "cpu") -> Tensor:
     """`extract`, from the cache where it has been done before; a damaged entry is replaced, a full disk is no error."""
     if features.sha256 is None or pictures.numel() * pictures.element_size() < LEAST_BYTES:

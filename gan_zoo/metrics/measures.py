@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import torch
+from scipy.special import stdtrit
 from torch import Tensor
 
 from gan_zoo import __version__
@@ -42,9 +43,11 @@ class Taken(NamedTuple):
 # ---------------------------------------------------------------- intervals
 
 
-def normal_interval(value: float, error: float, method: str) -> Interval:
-    """value +- 1.96 standard errors."""
-    half = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
+def normal_interval(value: float, error: float, method: str, draws: int | None = None) -> Interval:
+    """value +- 1.96 standard errors; of an error that is known from `draws` figures alone, Student's quantile in its place."""
+    share = (1 + LEVEL) / 2
+    quantile = NormalDist().inv_cdf(share) if draws is None else stdtrit(draws - 1, share)
+    half = float(quantile) * error
     return Interval(value - half, value + half, LEVEL, error, method)
 
 
@@ -62,7 +65,7 @@ def by_subsets(count: int, share: float = 0.5) -> Spread:
         method = f"{count} subsets of {share:g}"
         widen = math.sqrt(share / (1 - share))
         return {
-            name: normal_interval(value, widen * _deviation(drawn, name), method)
+            name: normal_interval(value, widen * _deviation(drawn, name), method, count)
             for name, value in values.items()
         }
 

@@ -12,6 +12,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 import torch
+from scipy.special import stdtrit
 from torch import Tensor
 
 from gan_zoo.metrics.inputs import seeded, subset
@@ -177,9 +178,10 @@ def floor(metric: Metric, train: Tensor, held_out: Tensor, n_fake: int, seed: in
     return metric(train, subset(held_out, min(n_fake, len(held_out)), seeded(seed)))
 
 
-def _normal_interval(value: float, error: float, level: float, method: str) -> Interval:
-    z = math.sqrt(2) * float(torch.erfinv(torch.tensor(level, dtype=torch.float64)))
-    return Interval(value - z * error, value + z * error, level, error, method)
+def _students_interval(value: float, error: float, level: float, draws: int, method: str) -> Interval:
+    """value +- Student's quantile times an error that is known from `draws` figures alone."""
+    half = float(stdtrit(draws - 1, (1 + level) / 2)) * error
+    return Interval(value - half, value + half, level, error, method)
 
 
 def subset_interval(
@@ -193,7 +195,7 @@ def subset_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """value +- z error, from random subsets without replacement (delete-d jackknife, Shao & Wu 1989).
+    """value +- t error (Student's), from random subsets without replacement (delete-d jackknife, Shao & Wu 1989).
 
     error = deviation over subsets of m of n samples x sqrt(m / (n - m)): with m = n / 2 the deviation itself.
     Fit for nearest-neighbour metrics, which a bootstrap's repeated samples would break; the bias of FID at m
@@ -208,9 +210,8 @@ def subset_interval(
     ]
     spread = float(torch.tensor(drawn, dtype=torch.float64).std(correction=1))
     value = metric(real, fake) if value is None else value
-    return _normal_interval(
-        value, spread * math.sqrt(share / (1 - share)), level, f"{subsets} subsets of {share:g}"
-    )
+    error = spread * math.sqrt(share / (1 - share))
+    return _students_interval(value, error, level, subsets, f"{subsets} subsets of {share:g}")
 
 
 def bootstrap_interval(

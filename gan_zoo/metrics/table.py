@@ -190,7 +190,8 @@ MEASURES: dict[str, Measure] = {
          "classes_found": Meaning("classes found", False, "Classes with at least one confident sample."),
          "class_kl": Meaning(
              "class imbalance", True, "KL of the classes of samples from those of training reals, in nats.", POSITIVE)},
-        _read, both(by_bootstrap(200), only(JACKKNIFE, "class_kl")), cheap=True,
+        _read,
+        both(both(by_bootstrap(200), only(JACKKNIFE, "class_kl")), by_trials(lambda s, r, f: len(f), "confident")), cheap=True,
         settings=lambda s: {"threshold": scores.CONFIDENT},
         details=scores.class_table),
     "asked_class": Measure(

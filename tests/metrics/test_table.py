@@ -17,7 +17,7 @@ from gan_zoo.metrics.features import Features, raw_pixels
 from gan_zoo.metrics.inception_score import modified_score_by_class
 from gan_zoo.metrics.inputs import as_bytes
 from gan_zoo.metrics.manifold import CORNERS, RANGE
-from gan_zoo.metrics.measures import of_auc, quick, take
+from gan_zoo.metrics.measures import normal_interval, of_auc, quick, take
 from gan_zoo.metrics.protocol import ProtocolMismatch
 from gan_zoo.metrics.subject import Reals, Search, Source, Subject, judged, source_of, subject_of, truth_of
 from gan_zoo.metrics.table import MEASURES, chosen
@@ -96,6 +96,13 @@ def test_every_figure_of_a_perfect_model_lies_in_its_interval() -> None:
         for figure, found in take(MEASURES[name], of_seed(0)).items():
             interval = found.figure.interval
             assert interval is not None and interval.low <= found.figure.value <= interval.high, figure
+
+
+def test_the_interval_of_few_subsets_is_students() -> None:
+    # Student 1908: 95 % of 4 degrees of freedom lie within 2.776 deviations, of 9 within 2.262
+    for draws, wanted in ((5, 2.776), (10, 2.262), (None, 1.960)):
+        interval = normal_interval(1.0, 0.5, "", draws)
+        assert (interval.high - interval.low) / 2 == pytest.approx(wanted * 0.5, abs=5e-4)
 
 
 def test_the_interval_of_an_auc_is_hanleys_and_mcneils() -> None:
